@@ -1,0 +1,1 @@
+"""Prefect flows, thin: gather, decide, apply. The only folder that imports Prefect."""

@@ -1,0 +1,1 @@
+"""One channel, one file: a channel translates and posts; retries and records belong to `deliver`."""

@@ -1,0 +1,1 @@
+"""One file format or vendor, one file."""

@@ -1,0 +1,1 @@
+"""Words: emails, in-app cards and incident reports."""
