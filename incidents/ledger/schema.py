@@ -1,0 +1,197 @@
+"""The ledger's tables, in SQLAlchemy's core language; Alembic migrations are made from them.
+
+Times are stored as naive UTC and handed out as aware UTC by `UtcTime`. Documents (evidence, charts, cards) are JSON.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC datetime, stored naive so that SQLite and PostgreSQL agree; a naive one is refused."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware datetime into naive UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("The ledger takes aware datetimes only.")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Turn naive UTC into an aware datetime."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("incident_id", String(64), primary_key=True),
+    Column("signal", String(16), nullable=False),
+    Column("cohort", JSON, nullable=False),
+    Column("onset_time", UtcTime, nullable=False),
+    Column("detected_time", UtcTime, nullable=False),
+    Column("resolved_time", UtcTime),
+    Column("severity", String(16), nullable=False),
+    Column("affected_subscribers", Integer, nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("cause_probability", Float, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("observed", Float, nullable=False),
+    Column("expected", Float, nullable=False),
+    Column("sessions", Integer, nullable=False),
+    Column("surprise", Float, nullable=False),
+    Column("alternatives", JSON, nullable=False),
+    Column("chart", JSON, nullable=False),
+    Column("merged_into", String(64), ForeignKey("incidents.incident_id")),
+    Column("updated_time", UtcTime, nullable=False),
+    Index(None, "resolved_time"),
+    Index(None, "detected_time"),
+)
+
+troubles = Table(
+    "troubles",
+    metadata,
+    Column("subscriber_id", String(128), primary_key=True),
+    Column("episode", String(128), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("found_time", UtcTime, nullable=False),
+    Column("problem", String(16), nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("cause_probability", Float, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("incident_id", String(64), ForeignKey("incidents.incident_id")),
+    Column("severity", String(16), nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("last_bad_time", UtcTime, nullable=False),
+    Column("last_good_time", UtcTime),
+    Column("impaired", Integer, nullable=False),
+    Column("sessions", Integer, nullable=False),
+    Column("device_type", String(64)),
+    Column("error_class", String(64)),
+    Column("decided", Boolean, nullable=False, default=False),
+    Index(None, "decided", "found_time"),
+    Index(None, "incident_id"),
+)
+"""What detection found about people: the hand-over from detecting to deciding, one row per person and episode."""
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("notice_id", String(64), primary_key=True),
+    Column("subscriber_id", String(128), nullable=False),
+    Column("episode", String(128), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("decided_time", UtcTime, nullable=False),
+    Column("problem", String(16), nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("incident_id", String(64), ForeignKey("incidents.incident_id")),
+    Column("channel", String(16), nullable=False),
+    Column("withheld_reason", String(32)),
+    Column("release_time", UtcTime),
+    Column("expires_time", UtcTime),
+    UniqueConstraint("subscriber_id", "episode", "kind"),
+    Index(None, "incident_id"),
+    Index(None, "subscriber_id", "decided_time"),
+    Index(None, "withheld_reason", "release_time"),
+)
+"""Decisions to tell somebody something, withheld ones included: the row stays, its reason says why."""
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("notice_id", String(64), ForeignKey("notices.notice_id"), primary_key=True),
+    Column("channel", String(16), nullable=False),
+    Column("address", String(320)),
+    Column("subject", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("card", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("queued_time", UtcTime, nullable=False),
+    Column("next_attempt_time", UtcTime, nullable=False),
+    Column("expires_time", UtcTime),
+    Column("lease_owner", String(64)),
+    Column("lease_until", UtcTime),
+    Column("settled_time", UtcTime),
+    Index(None, "state", "next_attempt_time"),
+)
+"""Rendered notices on their way: queued, sending, sent, failed, unknown or cancelled."""
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("notice_id", String(64), ForeignKey("notices.notice_id"), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("attempted_time", UtcTime, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("provider_message_id", String(128)),
+    Column("detail", Text),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("card_id", String(64), ForeignKey("notices.notice_id"), primary_key=True),
+    Column("subscriber_id", String(128), nullable=False),
+    Column("card", JSON, nullable=False),
+    Column("created_time", UtcTime, nullable=False),
+    Column("seen_time", UtcTime),
+    Column("read_time", UtcTime),
+    Column("archived_time", UtcTime),
+    Index(None, "subscriber_id", "created_time"),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("address", String(320), primary_key=True),
+    Column("reason", String(32), nullable=False),
+    Column("since", UtcTime, nullable=False),
+)
+
+windows = Table(
+    "windows",
+    metadata,
+    Column("stage", String(16), primary_key=True),
+    Column("window_start", UtcTime, primary_key=True),
+    Column("window_end", UtcTime, primary_key=True),
+    Column("lease_owner", String(64)),
+    Column("lease_until", UtcTime),
+    Column("finished_time", UtcTime),
+    Column("counts", JSON),
+)
+"""One row per stage and window: leased while it runs, finished once, never run twice to effect."""
