@@ -1,12 +1,12 @@
 """The ledger's tables, in SQLAlchemy's core language; Alembic migrations are made from them.
 
-Times are stored as naive UTC and handed out as aware UTC by `UtcTime`. Documents (evidence, charts, cards) are JSON.
+Times are stored as naive UTC and handed out as aware UTC by `UtcTime`. Documents (evidence, charts, cards)
+are JSON.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -42,7 +42,7 @@ class UtcTime(TypeDecorator[datetime]):
     impl = DateTime
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """Turn an aware datetime into naive UTC."""
         if value is None:
             return None
@@ -50,7 +50,7 @@ class UtcTime(TypeDecorator[datetime]):
             raise ValueError("The ledger takes aware datetimes only.")
         return value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """Turn naive UTC into an aware datetime."""
         return None if value is None else value.replace(tzinfo=UTC)
 
@@ -105,7 +105,7 @@ troubles = Table(
     Index(None, "decided", "found_time"),
     Index(None, "incident_id"),
 )
-"""What detection found about people: the hand-over from detecting to deciding, one row per person and episode."""
+"""What detection found about people, handed over to deciding: a row per person, episode and kind."""
 
 notices = Table(
     "notices",
@@ -193,5 +193,6 @@ windows = Table(
     Column("lease_until", UtcTime),
     Column("finished_time", UtcTime),
     Column("counts", JSON),
+    Index(None, "stage", "window_end"),
 )
 """One row per stage and window: leased while it runs, finished once, never run twice to effect."""

@@ -1,0 +1,1 @@
+"""The ledger's history: Alembic scripts, run by `incidents.ledger.store.Ledger.upgrade`."""

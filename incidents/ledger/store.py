@@ -1,0 +1,262 @@
+"""The ledger: incidents, troubles and the windows that were run, in one transactional store.
+
+SQLite in WAL mode by default, PostgreSQL where more than one machine writes. Core statements only: a step
+of a replay costs the ledger a few milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from incidents.ledger import schema
+from incidents.ledger.rows import incident_from, incident_row, trouble_from, trouble_row
+from incidents.model import Incident, Trouble, TroubleKind
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+BUSY_TIMEOUT_MS = 10_000
+"""How long a writer waits for another one: far longer than our transactions take, short enough to notice."""
+_IMMEDIATE = "prebuffer_immediate"
+"""Execution option of a connection whose transactions take SQLite's write lock when they begin."""
+_MARK_DECIDED = (
+    update(schema.troubles)
+    .where(
+        schema.troubles.c.subscriber_id == bindparam("of_subscriber"),
+        schema.troubles.c.episode == bindparam("of_episode"),
+        schema.troubles.c.kind == bindparam("of_kind"),
+    )
+    .values(decided=True)
+)
+
+
+class Ledger:
+    """The transactional store of incidents, troubles, notices and windows.
+
+    Parameters
+    ----------
+    url
+        SQLAlchemy URL, e.g. ``sqlite:///data/var/ledger.db``.
+    durable
+        False trades safety against power loss for speed: for a replay's temporary ledger.
+    """
+
+    def __init__(self, url: str, *, durable: bool = True) -> None:
+        self.url = url
+        self.durable = durable
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, connected on first use; SQLite's is set up for one writer and many readers."""
+        engine = create_engine(self.url)
+        if engine.dialect.name == "sqlite":
+            _set_up_sqlite(engine, synchronous="NORMAL" if self.durable else "OFF")
+        return engine
+
+    def __enter__(self) -> Self:
+        """Use the ledger and close it after."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close every connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection of the pool."""
+        self.engine.dispose()
+
+    def upgrade(self) -> None:
+        """Bring the tables to the newest version; a ledger that is there already changes nothing."""
+        with self.write() as connection:
+            command.upgrade(migrations(connection), "head")
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """Open a connection that sees one state of the ledger and blocks nobody."""
+        return self.engine.connect()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that may write: committed at the end, rolled back on an error.
+
+        It takes the write lock at once, so that what it reads first cannot change before it writes.
+        """
+        with self.engine.connect().execution_options(**{_IMMEDIATE: True}) as connection, connection.begin():
+            yield connection
+
+    def incident(self, incident_id: str) -> Incident | None:
+        """Return one incident, or None if there is no such."""
+        found = self._incidents(select(schema.incidents).where(schema.incidents.c.incident_id == incident_id))
+        return found[0] if found else None
+
+    def open_incidents(self) -> list[Incident]:
+        """Return the incidents that are neither resolved nor merged into another, earliest first."""
+        table = schema.incidents.c
+        return self._incidents(
+            select(schema.incidents).where(table.resolved_time.is_(None), table.merged_into.is_(None))
+        )
+
+    def incidents(self, since: datetime | None = None, *, merged: bool = False) -> list[Incident]:
+        """Return incidents, earliest first.
+
+        Parameters
+        ----------
+        since
+            Leave out those detected before.
+        merged
+            Include those that turned out to be part of another.
+        """
+        query = select(schema.incidents)
+        if since is not None:
+            query = query.where(schema.incidents.c.detected_time >= since)
+        if not merged:
+            query = query.where(schema.incidents.c.merged_into.is_(None))
+        return self._incidents(query)
+
+    def save_incidents(self, connection: Connection, incidents: Sequence[Incident]) -> None:
+        """Insert or replace incidents by their id."""
+        after_targets = sorted(incidents, key=lambda incident: incident.merged_into is not None)
+        self._upsert(connection, schema.incidents, [incident_row(incident) for incident in after_targets])
+
+    def save_troubles(
+        self, connection: Connection, troubles: Sequence[Trouble], found_time: datetime
+    ) -> None:
+        """Insert troubles, or bring undecided ones up to date; what was decided on stays as it was.
+
+        Parameters
+        ----------
+        connection
+            In a transaction that may write.
+        troubles
+            At most one of each (subscriber_id, episode, kind).
+        found_time
+            The end of the window; kept from the first time a trouble was found.
+        """
+        self._upsert(
+            connection,
+            schema.troubles,
+            [trouble_row(trouble, found_time) for trouble in troubles],
+            keep=("found_time", "decided"),
+            where=schema.troubles.c.decided.is_(False),
+        )
+
+    def undecided_troubles(self, connection: Connection) -> list[Trouble]:
+        """Return the troubles that nobody decided on yet, in the order of their keys."""
+        rows = connection.execute(
+            select(schema.troubles, schema.incidents.c.resolved_time)
+            .outerjoin(schema.incidents, schema.troubles.c.incident_id == schema.incidents.c.incident_id)
+            .where(schema.troubles.c.decided.is_(False))
+            .order_by(*schema.troubles.primary_key)
+        )
+        return [trouble_from(row) for row in rows.mappings()]
+
+    def mark_decided(self, connection: Connection, troubles: Iterable[Trouble]) -> None:
+        """Record that troubles were decided on: they are never handed out again."""
+        keys = [
+            {
+                "of_subscriber": trouble.subscriber_id,
+                "of_episode": trouble.episode,
+                "of_kind": trouble.kind.value,
+            }
+            for trouble in troubles
+        ]
+        if keys:
+            connection.execute(_MARK_DECIDED, keys)
+
+    def troubled_subscribers(self, incident_id: str) -> frozenset[str]:
+        """Return everybody who had trouble from an incident, told or not."""
+        table = schema.troubles.c
+        return self._people(
+            select(table.subscriber_id).where(
+                table.incident_id == incident_id, table.kind == TroubleKind.PROBLEM.value
+            )
+        )
+
+    def told_subscribers(self, incident_id: str) -> frozenset[str]:
+        """Return everybody whom we decided to tell about an incident's problem, withheld ones left out."""
+        table = schema.notices.c
+        return self._people(
+            select(table.subscriber_id).where(
+                table.incident_id == incident_id,
+                table.kind == TroubleKind.PROBLEM.value,
+                table.withheld_reason.is_(None),
+            )
+        )
+
+    def _people(self, query: Select[str]) -> frozenset[str]:
+        with self.read() as connection:
+            return frozenset(connection.execute(query).scalars())
+
+    def _incidents(self, query: Select[Any]) -> list[Incident]:
+        ordered = query.order_by(schema.incidents.c.detected_time, schema.incidents.c.incident_id)
+        with self.read() as connection:
+            return [incident_from(row) for row in connection.execute(ordered).mappings()]
+
+    def _upsert(
+        self,
+        connection: Connection,
+        table: Table,
+        rows: Sequence[Mapping[str, Any]],
+        keep: tuple[str, ...] = (),
+        where: ColumnElement[bool] | None = None,
+    ) -> None:
+        if not rows:
+            return
+        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        statement = insert(table)
+        key = [column.name for column in table.primary_key]
+        changed = {c.name: statement.excluded[c.name] for c in table.c if c.name not in (*key, *keep)}
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=key, set_=changed, where=where), list(rows)
+        )
+
+
+def migrations(connection: Connection) -> Config:
+    """Return what Alembic's commands need to run our scripts on `connection`."""
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("file_template", "v%%(rev)s_%%(slug)s")
+    return config
+
+
+def _set_up_sqlite(engine: Engine, synchronous: str) -> None:
+    """Set up each connection of `engine` for one writer and many readers, with transactions that we begin."""
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: DBAPIConnection, _record: object) -> None:
+        connection.isolation_level = None  # sqlite3 begins no transaction by itself: `begin` below does
+        for pragma in (
+            f"busy_timeout = {BUSY_TIMEOUT_MS}",
+            "journal_mode = WAL",
+            f"synchronous = {synchronous}",
+            "foreign_keys = ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get(_IMMEDIATE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
