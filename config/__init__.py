@@ -1,1 +1,1 @@
-"""Settings: the YAML that people edit, its validated schema, and the one place where objects are built from it."""
+"""Settings: the YAML that people edit, its schema, and the one place where objects are built from it."""

@@ -1,0 +1,278 @@
+"""What people may set: every section and key, its type, its limits and its default.
+
+Values come from a YAML file (see `config.reading`); `config/prebuffer.yaml` is the default, line by line.
+Everything is frozen, and an unknown key is an error.
+"""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    model_validator,
+)
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from config.durations import duration_text, parse_duration
+from notifiers.compose import Brand
+from notifiers.model import ChannelName, Policy
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    return parse_duration(str(value))
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("it must be longer than nothing")
+    return value
+
+
+def _time_of_day(value: object) -> time:
+    if isinstance(value, time):
+        return value
+    try:
+        return time.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError('a time of day is written in quotes, such as "22:00"') from None
+
+
+def _web_address(value: str) -> str:
+    if not value.startswith("https://"):
+        raise ValueError("a web address starts with https://")
+    return value
+
+
+def _mail_address(value: str) -> str:
+    if value.count("@") != 1 or value != value.strip():
+        raise ValueError("a mail address looks like name@example.com")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(duration_text, str)]
+PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day), PlainSerializer(lambda t: f"{t:%H:%M}", str)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_an_empty_section(cls, values: object) -> object:
+        return {} if values is None else values
+
+
+class PathSettings(Section):
+    """Where files come from and go to; relative ones start in the folder that the command is run in.
+
+    Parameters
+    ----------
+    incoming
+        A folder in the contract's form into which collectors put files; the ingest flow reads what is new.
+    reports
+        Where incident reports are written.
+    mailbox
+        Where the mailbox channel writes mails.
+    templates
+        An edited copy of the folder `templates/`; none means the one that comes with Prebuffer.
+    """
+
+    incoming: Path = Path("data/var/incoming")
+    reports: Path = Path("data/var/reports")
+    mailbox: Path = Path("data/var/mailbox")
+    templates: Path | None = None
+
+
+class WarehouseSettings(Section):
+    """The analytical store.
+
+    Parameters
+    ----------
+    path
+        Its DuckDB file.
+    """
+
+    path: Path = Path("data/var/warehouse.duckdb")
+
+
+class LedgerSettings(Section):
+    """The transactional store.
+
+    Parameters
+    ----------
+    url
+        SQLAlchemy URL without a password.
+    password
+        Secret, for PostgreSQL: only from ``PREBUFFER_LEDGER_PASSWORD``.
+    """
+
+    url: str = "sqlite:///data/var/ledger.db"
+    password: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _check_url(self) -> Self:
+        try:
+            url = make_url(self.url)
+        except ArgumentError:
+            raise ValueError("url is not a database URL such as sqlite:///data/var/ledger.db") from None
+        if url.password is not None:
+            raise ValueError("url must not hold a password: set PREBUFFER_LEDGER_PASSWORD instead")
+        return self
+
+
+class NoticeSettings(Section):
+    """How often, when and whom we tell; see `notifiers.model.Policy` for what each key means."""
+
+    channels: tuple[ChannelName, ...] = Field(default=Policy.channels, min_length=1)
+    stale_after: PositiveDuration = Policy.stale_after
+    recovered_after: PositiveDuration = Policy.recovered_after
+    problem_lifetime: PositiveDuration = Policy.problem_lifetime
+    all_clear_lifetime: PositiveDuration = Policy.all_clear_lifetime
+    holdout_share: Share = Policy.holdout_share
+    holdout_salt: str = Policy.holdout_salt
+    max_per_day: Count = Policy.max_per_day
+    max_per_week: Count = Policy.max_per_week
+    incident_gap: Duration = Policy.incident_gap
+    own_gap: Duration = Policy.own_gap
+    quiet_from: TimeOfDay = Policy.quiet_from
+    quiet_until: TimeOfDay = Policy.quiet_until
+
+    @property
+    def policy(self) -> Policy:
+        """What `notifiers.decide` takes."""
+        return Policy(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
+class SendGridChannelSettings(Section):
+    """The SendGrid account.
+
+    Parameters
+    ----------
+    api_key
+        Secret: only from ``PREBUFFER_SENDGRID_API_KEY``.
+    sender
+        A verified sender address.
+    unsubscribe_url
+        Where a click stops notices.
+    sandbox
+        SendGrid checks each request and sends nothing.
+    region
+        Where the account's data stays.
+    """
+
+    api_key: SecretStr | None = None
+    sender: MailAddress | None = None
+    unsubscribe_url: WebAddress | None = None
+    sandbox: bool = False
+    region: Literal["global", "eu"] = "global"
+
+
+class ChannelSettings(Section):
+    """What carries notices.
+
+    Parameters
+    ----------
+    email
+        `auto` is SendGrid where an API key is set, else the mailbox.
+    sendgrid
+        The account.
+    """
+
+    email: Literal["auto", "mailbox", "sendgrid"] = "auto"
+    sendgrid: SendGridChannelSettings = SendGridChannelSettings()
+
+    @property
+    def uses_sendgrid(self) -> bool:
+        """Whether mail really goes out."""
+        return self.email == "sendgrid" or (self.email == "auto" and self.sendgrid.api_key is not None)
+
+    @model_validator(mode="after")
+    def _check_account(self) -> Self:
+        if self.uses_sendgrid and self.sendgrid.api_key is None:
+            raise ValueError("email is sendgrid, but PREBUFFER_SENDGRID_API_KEY is not set")
+        if self.uses_sendgrid and self.sendgrid.sender is None:
+            raise ValueError("mail goes through SendGrid, but sendgrid.sender is not set")
+        return self
+
+
+class BrandSettings(Section):
+    """Who writes, and how to reach them; see `notifiers.compose.Brand`.
+
+    Parameters
+    ----------
+    service_name
+        The streaming service, as its subscribers know it.
+    reply_address
+        Where replies to notices go.
+    chat_url, phone, preferences_url
+        Left out of notices where absent.
+    """
+
+    service_name: str = "Your streaming service"
+    reply_address: MailAddress = "support@prebuffer.invalid"
+    chat_url: WebAddress | None = None
+    phone: str | None = None
+    preferences_url: WebAddress | None = None
+
+    @property
+    def brand(self) -> Brand:
+        """What the templates may say."""
+        return Brand(self.service_name, self.chat_url, self.phone, self.preferences_url)
+
+
+class ScheduleSettings(Section):
+    """When flows run.
+
+    Parameters
+    ----------
+    step
+        Length of a window of received time, counted from midnight UTC: it must divide a day.
+    settle
+        How long after a window's end its run starts, so that events on their way have arrived.
+    lease
+        How long a run may take before another may take over.
+    max_backlog
+        Missed windows that are caught up one by one, e.g. after an outage of ours; older ones are run as one.
+    """
+
+    step: PositiveDuration = timedelta(minutes=15)
+    settle: Duration = timedelta(minutes=1)
+    lease: PositiveDuration = timedelta(minutes=30)
+    max_backlog: Annotated[int, Field(ge=1)] = 96
+
+    @model_validator(mode="after")
+    def _check_step(self) -> Self:
+        if timedelta(days=1) % self.step:
+            raise ValueError("step must divide a day, e.g. 5m, 15m or 1h")
+        return self
+
+
+class Settings(Section):
+    """Everything that people may set."""
+
+    paths: PathSettings = PathSettings()
+    warehouse: WarehouseSettings = WarehouseSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    notices: NoticeSettings = NoticeSettings()
+    channels: ChannelSettings = ChannelSettings()
+    brand: BrandSettings = BrandSettings()
+    schedules: ScheduleSettings = ScheduleSettings()
