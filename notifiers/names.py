@@ -13,6 +13,8 @@ _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 
 def one_line(text: str) -> str:
     """Return text without control and formatting characters (newlines, direction marks), blanks single."""
+    if text.isprintable():
+        return " ".join(text.split())
     visible = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
     return " ".join("".join(c for c in visible if not unicodedata.category(c).startswith("C")).split())
 

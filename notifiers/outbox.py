@@ -53,6 +53,7 @@ class Outcome(StrEnum):
 SETTLED = {Outcome.SENT: State.SENT, Outcome.FAILED: State.FAILED, Outcome.UNKNOWN: State.UNKNOWN}
 """The outcomes after which nothing more is tried."""
 MAX_DETAIL_LENGTH = 500
+INTERRUPTED = "The sender stopped while sending."
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,8 @@ def record(
     next_attempt_time
         When to try again, for an outcome that does not settle the message.
     """
-    _add_delivery(connection, message.notice_id, message.attempt, outcome, now, detail, provider_message_id)
+    row = _delivery_row(message.notice_id, message.attempt, outcome, now, detail)
+    insert_new(connection, deliveries, [row | {"provider_message_id": provider_message_id}])
     state = SETTLED.get(outcome, State.QUEUED)
     _set_state(connection, message.notice_id, state, now, next_attempt_time)
     return state
@@ -297,35 +299,24 @@ def _settle_lost(
         .values(state=state.value, lease_owner=None, lease_until=None, settled_time=_settled(state, now))
         .returning(outbox.c.notice_id, outbox.c.attempts)
     ).all()
-    for row in lost:
-        _add_delivery(
-            connection, row.notice_id, row.attempts, outcome, now, "The sender stopped while sending."
-        )
-    return len(lost)
+    rows = [_delivery_row(row.notice_id, row.attempts, outcome, now, INTERRUPTED) for row in lost]
+    return insert_new(connection, deliveries, rows)
 
 
 def _settled(state: State, now: datetime) -> datetime | None:
     return None if state is State.QUEUED else now
 
 
-def _add_delivery(
-    connection: Connection,
-    notice_id: str,
-    attempt: int,
-    outcome: Outcome,
-    now: datetime,
-    detail: str | None,
-    provider_message_id: str | None = None,
-) -> None:
-    row = {
+def _delivery_row(
+    notice_id: str, attempt: int, outcome: Outcome, now: datetime, detail: str | None
+) -> dict[str, Any]:
+    return {
         "notice_id": notice_id,
         "attempt": attempt,
         "attempted_time": now,
         "outcome": outcome.value,
-        "provider_message_id": provider_message_id,
         "detail": detail and detail[:MAX_DETAIL_LENGTH],
     }
-    insert_new(connection, deliveries, [row])
 
 
 def _set_state(

@@ -15,7 +15,7 @@ from notifiers.outbox import cancel
 from notifiers.recheck import Consents, standings
 
 OUTLASTED = frozenset({WithheldReason.EXPIRED, WithheldReason.RECOVERED})
-"""Objections that only time raised: the night is why these people were not told, and the row still says so."""
+"""Objections that only time raised: the night is why these people were not told, and the row says so."""
 
 
 @dataclass(frozen=True)
