@@ -111,12 +111,13 @@ class Ledger:
         found = self._incidents(select(schema.incidents).where(schema.incidents.c.incident_id == incident_id))
         return found[0] if found else None
 
-    def open_incidents(self) -> list[Incident]:
-        """Return the incidents that are neither resolved nor merged into another, earliest first."""
+    def open_incidents(self, resolved_since: datetime | None = None) -> list[Incident]:
+        """Return the incidents that go on, and those resolved since a moment, but none that merged into another."""
         table = schema.incidents.c
-        return self._incidents(
-            select(schema.incidents).where(table.resolved_time.is_(None), table.merged_into.is_(None))
-        )
+        open_or_recent = table.resolved_time.is_(None)
+        if resolved_since is not None:
+            open_or_recent |= table.resolved_time >= resolved_since
+        return self._incidents(select(schema.incidents).where(open_or_recent, table.merged_into.is_(None)))
 
     def incidents(self, since: datetime | None = None, *, merged: bool = False) -> list[Incident]:
         """Return incidents, earliest first.
@@ -185,29 +186,28 @@ class Ledger:
         if keys:
             connection.execute(_MARK_DECIDED, keys)
 
-    def troubled_subscribers(self, incident_id: str) -> frozenset[str]:
-        """Return everybody who had trouble from an incident, told or not."""
+    def troubled(self, incident_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Return for each incident everybody who had trouble from it, told or not."""
         table = schema.troubles.c
-        return self._people(
-            select(table.subscriber_id).where(
-                table.incident_id == incident_id, table.kind == TroubleKind.PROBLEM.value
-            )
+        query = select(table.incident_id, table.subscriber_id).where(
+            table.incident_id.in_(incident_ids), table.kind == TroubleKind.PROBLEM.value
         )
+        people: dict[str, set[str]] = {incident_id: set() for incident_id in incident_ids}
+        with self.read() as connection:
+            for incident_id, subscriber_id in connection.execute(query) if incident_ids else ():
+                people[incident_id].add(subscriber_id)
+        return {incident_id: frozenset(found) for incident_id, found in people.items()}
 
     def told_subscribers(self, incident_id: str) -> frozenset[str]:
         """Return everybody whom we decided to tell about an incident's problem, withheld ones left out."""
         table = schema.notices.c
-        return self._people(
-            select(table.subscriber_id).where(
-                table.incident_id == incident_id,
-                table.kind == TroubleKind.PROBLEM.value,
-                table.withheld_reason.is_(None),
-            )
+        query = select(table.subscriber_id).where(
+            table.incident_id == incident_id,
+            table.kind == TroubleKind.PROBLEM.value,
+            table.withheld_reason.is_(None),
         )
-
-    def _people(self, query: Select[str]) -> frozenset[str]:
         with self.read() as connection:
-            return frozenset(connection.execute(query).scalars())
+            return frozenset(connection.scalars(query))
 
     def _incidents(self, query: Select[Any]) -> list[Incident]:
         ordered = query.order_by(schema.incidents.c.detected_time, schema.incidents.c.incident_id)

@@ -51,6 +51,8 @@ def test_saving_an_incident_again_replaces_it(ledger, incident, t0):
     save(ledger, incidents=[resolved])
     assert ledger.incidents() == [resolved]
     assert ledger.open_incidents() == []
+    assert ledger.open_incidents(resolved_since=t0 + timedelta(hours=1)) == [resolved]
+    assert ledger.open_incidents(resolved_since=t0 + timedelta(hours=2)) == []
 
 
 def test_incidents_come_earliest_first_and_since_leaves_out_the_older(ledger, incident, t0):
@@ -129,7 +131,8 @@ def test_those_with_trouble_and_those_told_are_told_apart(ledger, incident, trou
                 notice | {"notice_id": "n2", "subscriber_id": "sub-9", "withheld_reason": "holdout"},
             ],
         )
-    assert ledger.troubled_subscribers(incident.incident_id) == {"sub-1", "sub-9"}
+    assert ledger.troubled([incident.incident_id, "none"]) == {"inc-1": {"sub-1", "sub-9"}, "none": set()}
+    assert ledger.troubled([]) == {}
     assert ledger.told_subscribers(incident.incident_id) == {"sub-1"}
 
 
@@ -139,9 +142,13 @@ def test_a_time_without_a_zone_is_refused(ledger, incident, t0):
 
 
 def test_an_error_inside_a_transaction_undoes_it(ledger, incident):
-    with pytest.raises(RuntimeError), ledger.write() as connection:
-        ledger.save_incidents(connection, [incident])
-        raise RuntimeError
+    def save_and_fail():
+        with ledger.write() as connection:
+            ledger.save_incidents(connection, [incident])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        save_and_fail()
     assert ledger.incidents() == []
 
 

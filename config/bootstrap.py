@@ -1,0 +1,166 @@
+"""The one place where objects are built from settings, the real ones and those of a replay."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.pipeline import Detector, Pipeline, PipelineError, Words
+from config.settings import ChannelSettings, Settings
+from incidents.ledger.store import Ledger
+from incidents.watch import Watch
+from notifiers.channels import Channel, InApp, Mailbox, SendGrid, SendGridSettings
+from notifiers.channels.sendgrid import EU_URL, GLOBAL_URL
+from notifiers.compose import Composer
+from notifiers.deliver import Clock
+from notifiers.model import ChannelName
+from telemetry.errors import WarehouseBusyError
+from telemetry.warehouse import Warehouse
+
+PATIENCE_TRIES, PATIENCE_PAUSE_S = 60, 0.5
+"""Half a minute for another process to let go of the warehouse: longer than a stage of one window takes."""
+
+
+@contextmanager
+def open_pipeline(settings: Settings, clock: Clock) -> Iterator[Pipeline]:
+    """Open the live pipeline.
+
+    Parameters
+    ----------
+    settings
+        From `config.reading.read_settings`.
+    clock
+        Now, aware UTC.
+    """
+    with ExitStack() as stack:
+        ledger = stack.enter_context(open_ledger(settings))
+        pipeline = Pipeline(
+            ledger=ledger,
+            open_warehouse=lambda: open_warehouse(settings.warehouse.path),
+            make_detector=make_detector,
+            clock=clock,
+            policy=settings.notices.policy,
+            words=Words(Composer(template_folder(settings)), settings.brand.brand),
+            channels=stack.enter_context(open_channels(settings, ledger)),
+            lease=settings.schedules.lease,
+        )
+        stack.callback(pipeline.close_warehouse)
+        yield pipeline
+
+
+@contextmanager
+def open_replay(settings: Settings, folder: Path, clock: Clock) -> Iterator[Pipeline]:
+    """Open a pipeline that decides and delivers nothing, on stores of its own.
+
+    Parameters
+    ----------
+    settings
+        What is tried out; its stores and channels are left alone.
+    folder
+        An empty one, for the stores.
+    clock
+        The replay's clock.
+    """
+    with ExitStack() as stack:
+        ledger = stack.enter_context(Ledger(f"sqlite:///{folder / 'ledger.db'}", durable=False))
+        ledger.upgrade()
+        pipeline = Pipeline(
+            ledger=ledger,
+            open_warehouse=lambda: Warehouse(folder / "warehouse.duckdb"),
+            make_detector=make_detector,
+            clock=clock,
+            policy=settings.notices.policy,
+        )
+        stack.callback(pipeline.close_warehouse)
+        yield pipeline
+
+
+@contextmanager
+def open_ledger(settings: Settings) -> Iterator[Ledger]:
+    """Open the ledger and bring it to the newest version.
+
+    Raises
+    ------
+    PipelineError
+        If the database cannot be reached.
+    """
+    url = ledger_url(settings)
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        ledger = Ledger(url.render_as_string(hide_password=False))
+        ledger.upgrade()
+    except (SQLAlchemyError, ImportError) as error:
+        shown = url.render_as_string()
+        raise PipelineError(f"The ledger {shown} cannot be opened ({type(error).__name__}).") from None
+    with ledger:
+        yield ledger
+
+
+def ledger_url(settings: Settings) -> URL:
+    """Return the ledger's URL with its password."""
+    url, password = make_url(settings.ledger.url), settings.ledger.password
+    return url if password is None else url.set(password=password.get_secret_value())
+
+
+def open_warehouse(path: Path) -> Warehouse:
+    """Open the warehouse, waiting a while for another process to let go of it.
+
+    Raises
+    ------
+    WarehouseBusyError
+        If it is still held then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for _ in range(PATIENCE_TRIES):
+        try:
+            return Warehouse(path)
+        except WarehouseBusyError:
+            time.sleep(PATIENCE_PAUSE_S)
+    return Warehouse(path)
+
+
+def make_detector(warehouse: Warehouse) -> Detector:
+    """Build detection on an open warehouse."""
+    return Watch(warehouse.connection)
+
+
+def template_folder(settings: Settings) -> Path:
+    """Return the folder of templates: people's own, or the packaged one."""
+    return settings.paths.templates or Path(str(files("templates")))
+
+
+@contextmanager
+def open_channels(settings: Settings, ledger: Ledger) -> Iterator[Mapping[ChannelName, Channel]]:
+    """Build what carries notices; the connection to SendGrid, if there is one, is closed at the end."""
+    cards = InApp(ledger.engine)
+    if not settings.channels.uses_sendgrid:
+        yield {
+            ChannelName.EMAIL: Mailbox(settings.paths.mailbox, template_folder(settings)),
+            ChannelName.IN_APP: cards,
+        }
+        return
+    account = _account(settings.channels, settings)
+    with account.open_client() as client:
+        yield {ChannelName.EMAIL: SendGrid(account, client), ChannelName.IN_APP: cards}
+
+
+def _account(channels: ChannelSettings, settings: Settings) -> SendGridSettings:
+    sendgrid, brand = channels.sendgrid, settings.brand
+    if sendgrid.api_key is None or sendgrid.sender is None:
+        raise PipelineError("Mail goes through SendGrid, but its key or its sender is not set.")
+    return SendGridSettings(
+        api_key=sendgrid.api_key.get_secret_value(),
+        sender=sendgrid.sender,
+        sender_name=brand.service_name,
+        reply_to=brand.reply_address,
+        unsubscribe_url=sendgrid.unsubscribe_url,
+        sandbox=sendgrid.sandbox,
+        url=EU_URL if sendgrid.region == "eu" else GLOBAL_URL,
+    )

@@ -1,0 +1,285 @@
+"""The loop: ingest, then merge, detect and notify for one window, then deliver.
+
+Live, in a backfill and in a replay it is the same code. Each stage is keyed by its window in the ledger:
+leased while it runs, finished in the transaction that writes its results, and skipped when it, or a later
+window, is finished. A run that is killed at any moment and run again leaves what one clean run leaves.
+
+::
+
+    PipelineError
+    └── WindowHeldError    another process is running this stage
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Protocol
+
+from sqlalchemy import Connection
+from telemetry.merge import merge_window
+
+from config.recipients import consents_of, load_recipients, waiting_people
+from config.runner import is_gone, this_process
+from incidents.ledger import leases
+from incidents.ledger.leases import Lease
+from incidents.ledger.store import Ledger
+from incidents.model import Incident
+from incidents.watch import Detection
+from notifiers.channels.contract import Channel
+from notifiers.compose import Brand, Composer, NoticeContext, Rendered
+from notifiers.decide import decide
+from notifiers.deliver import Clock, DeliveryReport, deliver
+from notifiers.history import load_history
+from notifiers.model import ChannelName, Decision, Policy, Recipient, reasons
+from notifiers.outbox import enqueue, record_decisions
+from notifiers.release import release_due
+from telemetry.time import Window
+from telemetry.warehouse import Warehouse
+
+Counts = Mapping[str, int]
+Apply = Callable[[Connection], Counts]
+"""The last paragraph of a stage: write what was decided in one transaction, and say how much it was."""
+
+
+class PipelineError(Exception):
+    """The pipeline cannot do what was asked; the message is a sentence."""
+
+
+class WindowHeldError(PipelineError):
+    """Another process is running this stage; try again later."""
+
+
+class Stage(StrEnum):
+    """A part of the loop that is run once for each window."""
+
+    MERGE = "merge"
+    DETECT = "detect"
+    NOTIFY = "notify"
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What became of one stage of one window.
+
+    Parameters
+    ----------
+    stage, window
+        What was to be run.
+    lease
+        `GRANTED` if it ran now, else why it was skipped.
+    counts
+        What it counted, now or when it ran.
+    """
+
+    stage: Stage
+    window: Window
+    lease: Lease
+    counts: Counts
+
+    @property
+    def ran(self) -> bool:
+        """Whether it ran now."""
+        return self.lease is Lease.GRANTED
+
+
+class Detector(Protocol):
+    """What detection must offer: pure but for what it learns, which it keeps in the warehouse."""
+
+    def detect(
+        self, window: Window, known: Sequence[Incident], troubled: Mapping[str, Collection[str]]
+    ) -> Detection:
+        """Return what a merged window changes, given the known incidents and whom they already trouble."""
+        ...
+
+
+@dataclass(frozen=True)
+class Words:
+    """What composing needs; a replay has none and composes nothing."""
+
+    composer: Composer
+    brand: Brand
+
+
+@dataclass
+class Pipeline:
+    """The loop over one warehouse and one ledger.
+
+    Parameters
+    ----------
+    ledger
+        Upgraded.
+    open_warehouse
+        Opens the warehouse when it is first needed; while it is open, no other process can open it.
+    make_detector
+        Builds detection on an open warehouse.
+    clock
+        Now, aware UTC: for leases and for sending. Decisions are made at the end of their window instead.
+    policy
+        How often, when and whom we tell.
+    words
+        To compose with; None decides only.
+    channels
+        To deliver through.
+    memory
+        How long after its end an incident is still made known to detection.
+    lease
+        How long a stage may take before another process may take over.
+    exclusive
+        Keep the warehouse open while sending: in a demo or a backfill nobody else waits for it.
+    owner
+        Under which name windows are leased.
+    """
+
+    ledger: Ledger
+    open_warehouse: Callable[[], Warehouse]
+    make_detector: Callable[[Warehouse], Detector]
+    clock: Clock
+    policy: Policy = field(default_factory=Policy)
+    words: Words | None = None
+    channels: Mapping[ChannelName, Channel] = field(default_factory=dict)
+    memory: timedelta = timedelta(days=1)
+    lease: timedelta = timedelta(minutes=30)
+    exclusive: bool = False
+    owner: str = field(default_factory=this_process)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The warehouse, opened on first use."""
+        return self.open_warehouse()
+
+    @cached_property
+    def detector(self) -> Detector:
+        """Detection, which keeps what it has seen while the warehouse is open."""
+        return self.make_detector(self.warehouse)
+
+    def close_warehouse(self) -> None:
+        """Let other processes have the warehouse; it is opened again when it is needed."""
+        self.__dict__.pop("detector", None)
+        warehouse = self.__dict__.pop("warehouse", None)
+        if warehouse is not None:
+            warehouse.close()
+
+    def run(self, window: Window) -> list[StageReport]:
+        """Merge, detect and decide one window; what is finished is skipped. Only `deliver` sends."""
+        return [self.merge(window), self.detect(window), self.notify(window)]
+
+    def merge(self, window: Window) -> StageReport:
+        """Merge the events received up to the window's end into their sessions."""
+        return self._stage(Stage.MERGE, window, self._merge)
+
+    def detect(self, window: Window) -> StageReport:
+        """Find incidents and the people in trouble, from what the window's merge changed."""
+        return self._stage(Stage.DETECT, window, self._detect)
+
+    def notify(self, window: Window) -> StageReport:
+        """Decide whom to tell, at the window's end, and queue what is to be sent."""
+        return self._stage(Stage.NOTIFY, window, self._notify)
+
+    def deliver(self) -> DeliveryReport:
+        """Send what is queued and due by the clock."""
+        with self.ledger.read() as connection:
+            waiting = waiting_people(connection, self.clock())
+        recipients = load_recipients(self.warehouse.connection, waiting)
+        if not self.exclusive:
+            self.close_warehouse()
+        consents = consents_of(waiting, recipients)
+        return deliver(self.ledger.engine, self.channels, self.clock, consents=consents)
+
+    def backlog(self, window: Window, longest: int) -> list[Window]:
+        """Return the windows to run so that none is missed: those since the last finished one, then `window`.
+
+        Parameters
+        ----------
+        window
+            The one that is due; its length is the step.
+        longest
+            Windows to return at most; what is older than that becomes part of the first.
+        """
+        with self.ledger.read() as connection:
+            done = leases.latest_end(connection, Stage.NOTIFY)
+        if done is None or done >= window.start:
+            return [window]
+        step = window.end - window.start
+        missed = Window(done, window.end).split(step) if (window.start - done) % step == timedelta(0) else []
+        kept = missed[-longest:] or [Window(done, window.end)]
+        return [Window(done, kept[0].end), *kept[1:]]
+
+    def _stage(self, stage: Stage, window: Window, prepare: Callable[[Window], Apply]) -> StageReport:
+        answer, counts = self._ask(stage, window)
+        if answer is Lease.HELD:
+            raise WindowHeldError(f"Another process is running {stage}; window {window.key} has to wait.")
+        if answer is Lease.GRANTED:
+            apply = prepare(window)
+            with self.ledger.write() as connection:
+                counts = dict(apply(connection))
+                leases.finish(connection, stage, window, owner=self.owner, now=self.clock(), counts=counts)
+        return StageReport(stage, window, answer, counts)
+
+    def _ask(self, stage: Stage, window: Window) -> tuple[Lease, Counts]:
+        with self.ledger.write() as connection:
+            answer = leases.lease(
+                connection,
+                stage,
+                window,
+                owner=self.owner,
+                now=self.clock(),
+                duration=self.lease,
+                is_gone=is_gone,
+            )
+            return answer, leases.finished_counts(connection, stage, window)
+
+    def _merge(self, window: Window) -> Apply:
+        merged = merge_window(self.warehouse, window)
+        return lambda _: {"events": merged}
+
+    def _detect(self, window: Window) -> Apply:
+        known = self.ledger.open_incidents(resolved_since=window.end - self.memory)
+        troubled = self.ledger.troubled([incident.incident_id for incident in known if incident.is_open])
+        found = self.detector.detect(window, known, troubled)
+
+        def apply(connection: Connection) -> Counts:
+            self.ledger.save_incidents(connection, found.incidents)
+            self.ledger.save_troubles(connection, found.troubles, window.end)
+            return {"incidents": len(found.incidents), "troubles": len(found.troubles)}
+
+        return apply
+
+    def _notify(self, window: Window) -> Apply:
+        with self.ledger.read() as connection:
+            troubles = self.ledger.undecided_troubles(connection)
+            waiting = waiting_people(connection, window.end)
+        people = {trouble.subscriber_id for trouble in troubles} | set(waiting)
+        recipients = load_recipients(self.warehouse.connection, people)
+
+        def apply(connection: Connection) -> Counts:
+            released = release_due(connection, window.end, consents_of(people, recipients))
+            history = load_history(connection, troubles, recipients, window.end)
+            decisions = decide(troubles, recipients, history, self.policy, window.end)
+            self._record(connection, decisions, recipients, window.end)
+            self.ledger.mark_decided(connection, troubles)
+            return {**reasons(decisions), "released": released.released}
+
+        return apply
+
+    def _record(
+        self,
+        connection: Connection,
+        decisions: Sequence[Decision],
+        recipients: Mapping[str, Recipient],
+        now: datetime,
+    ) -> None:
+        if self.words is None:
+            record_decisions(connection, decisions)
+            return
+        rendered = {d.notice_id: _render(d, recipients, self.words) for d in decisions if d.needs_words}
+        addresses = {who: recipient.email for who, recipient in recipients.items() if recipient.email}
+        enqueue(connection, decisions, rendered, addresses, now)
+
+
+def _render(decision: Decision, recipients: Mapping[str, Recipient], words: Words) -> Rendered:
+    recipient = recipients[decision.trouble.subscriber_id]
+    return words.composer.compose(NoticeContext.of(decision, recipient, words.brand))
