@@ -25,6 +25,7 @@ from sqlalchemy import (
     bindparam,
     create_engine,
     event,
+    or_,
     select,
     update,
 )
@@ -112,12 +113,12 @@ class Ledger:
         return found[0] if found else None
 
     def open_incidents(self, resolved_since: datetime | None = None) -> list[Incident]:
-        """Return the incidents that go on, and those resolved since a moment, but none that merged into another."""
+        """Return the incidents that go on, and those resolved since a moment; none merged into another."""
         table = schema.incidents.c
-        open_or_recent = table.resolved_time.is_(None)
+        known: ColumnElement[bool] = table.resolved_time.is_(None)
         if resolved_since is not None:
-            open_or_recent |= table.resolved_time >= resolved_since
-        return self._incidents(select(schema.incidents).where(open_or_recent, table.merged_into.is_(None)))
+            known = or_(known, table.resolved_time >= resolved_since)
+        return self._incidents(select(schema.incidents).where(known, table.merged_into.is_(None)))
 
     def incidents(self, since: datetime | None = None, *, merged: bool = False) -> list[Incident]:
         """Return incidents, earliest first.
