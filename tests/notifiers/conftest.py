@@ -1,0 +1,181 @@
+"""What every test here starts from: one person with a problem, and a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, insert
+
+from incidents.ledger import schema
+from incidents.ledger.store import Ledger
+from incidents.model import Cause, Severity, Trouble, TroubleKind, Verdict
+from notifiers.compose import Brand, Composer, NoticeContext
+from notifiers.decide import decide
+from notifiers.model import Decision, History, Policy, Recipient
+from telemetry.contract import Signal
+
+NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
+"""A Monday in London, where the person lives: well outside quiet hours."""
+
+
+@pytest.fixture(scope="session")
+def noon() -> datetime:
+    return NOON
+
+
+@pytest.fixture(scope="session")
+def trouble() -> Callable[..., Trouble]:
+    """Build a trouble: buffering by an incident of ours, half an hour old, unless told otherwise."""
+
+    def build(cause=Cause.SERVICE, **changes) -> Trouble:
+        values = {
+            "subscriber_id": "u-1",
+            "problem": Signal.BUFFERING,
+            "verdict": Verdict(Cause(cause), 0.9),
+            "incident_id": "i-1" if cause in ("service", "isp", "app") else None,
+            "since": NOON - timedelta(minutes=30),
+            "last_bad_time": NOON - timedelta(minutes=10),
+            "impaired": 3,
+            "sessions": 4,
+            "severity": Severity.MINOR,
+        }
+        return Trouble(**(values | changes))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def all_clear(trouble) -> Callable[..., Trouble]:
+    def build(**changes) -> Trouble:
+        return trouble(kind=TroubleKind.ALL_CLEAR, incident_resolved=True, **changes)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def person() -> Callable[..., Recipient]:
+    """Build a recipient in London who agreed to both channels, unless told otherwise."""
+
+    def build(**changes) -> Recipient:
+        values = {
+            "subscriber_id": "u-1",
+            "email": "ada@example.net",
+            "display_name": "Ada",
+            "locale": "en-GB",
+            "timezone": "Europe/London",
+            "country": "GB",
+            "email_opt_in": True,
+            "in_app_opt_in": True,
+        }
+        return Recipient(**(values | changes))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def policy() -> Policy:
+    """Nobody is held out, so that a test says so when it wants it."""
+    return Policy(holdout_share=0.0)
+
+
+@pytest.fixture(scope="session")
+def decide_one(person, policy) -> Callable[..., Decision | None]:
+    """Decide on one trouble of one person."""
+
+    def run(trouble, recipient=None, heard=(), now=NOON, policy=policy, suppressed=()) -> Decision | None:
+        recipient = recipient or person(subscriber_id=trouble.subscriber_id)
+        history = History({trouble.subscriber_id: tuple(heard)}, frozenset(suppressed))
+        decisions = decide([trouble], {trouble.subscriber_id: recipient}, history, policy, now)
+        return decisions[0] if decisions else None
+
+    return run
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Iterator[Ledger]:
+    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", durable=False) as ledger:
+        schema.metadata.create_all(ledger.engine)
+        yield ledger
+
+
+@pytest.fixture
+def engine(ledger) -> Engine:
+    return ledger.engine
+
+
+@pytest.fixture
+def add_incident(engine) -> Callable[..., None]:
+    """Put an incident into the ledger; notices refer to it."""
+
+    def add(incident_id: str = "i-1", resolved_time: datetime | None = None) -> None:
+        row = {
+            "incident_id": incident_id,
+            "signal": "buffering",
+            "cohort": {},
+            "onset_time": NOON,
+            "detected_time": NOON,
+            "resolved_time": resolved_time,
+            "severity": "minor",
+            "affected_subscribers": 1,
+            "cause": "service",
+            "cause_probability": 1.0,
+            "evidence": [],
+            "observed": 1.0,
+            "expected": 0.0,
+            "sessions": 1,
+            "surprise": 1.0,
+            "alternatives": [],
+            "chart": [],
+            "updated_time": NOON,
+        }
+        with engine.begin() as connection:
+            connection.execute(insert(schema.incidents).values(row))
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def composer(root) -> Composer:
+    return Composer(root / "templates")
+
+
+@pytest.fixture(scope="session")
+def brand() -> Brand:
+    return Brand(
+        service_name="Lumen",
+        chat_url="https://help.lumen.example/chat",
+        phone="0800 123 456",
+        preferences_url="https://lumen.example/notices",
+    )
+
+
+@pytest.fixture(scope="session")
+def context(brand) -> Callable[..., NoticeContext]:
+    """Build what a template is given: buffering by a fault of ours, told to Ada in London."""
+
+    def build(**changes) -> NoticeContext:
+        values = {
+            "notice_id": "abcdefghijkl2345",
+            "kind": TroubleKind.PROBLEM,
+            "problem": Signal.BUFFERING,
+            "cause": Cause.SERVICE,
+            "since": datetime(2026, 3, 9, 20, 15, tzinfo=UTC),
+            "impaired": 4,
+            "sessions": 5,
+            "brand": brand,
+            "device_type": "smart_tv",
+            "display_name": "Ada",
+            "locale": "en-GB",
+            "timezone": "Europe/London",
+        }
+        return NoticeContext(**(values | changes))
+
+    return build
+
+
+@pytest.fixture
+def mailbox_folder(tmp_path) -> Path:
+    return tmp_path / "mailbox"
