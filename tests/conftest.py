@@ -18,7 +18,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of labelled worlds beside the repository; tests that need it are skipped where it is absent."""
+    """The folder of labelled worlds beside the repository; without it, tests that need it are skipped."""
     folder = ROOT.parent / "shared"
     if os.environ.get("CI") == "true" or not (folder / "worlds").is_dir():
         pytest.skip("The labelled worlds are not beside this checkout.")
