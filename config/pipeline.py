@@ -37,6 +37,7 @@ from notifiers.history import load_history
 from notifiers.model import ChannelName, Decision, Policy, Recipient, reasons
 from notifiers.outbox import enqueue, record_decisions
 from notifiers.release import release_due
+from telemetry.ingest import IngestReport, Progress, ingest
 from telemetry.time import Window
 from telemetry.warehouse import Warehouse
 
@@ -166,6 +167,10 @@ class Pipeline:
     def run(self, window: Window) -> list[StageReport]:
         """Merge, detect and decide one window; what is finished is skipped. Only `deliver` sends."""
         return [self.merge(window), self.detect(window), self.notify(window)]
+
+    def ingest(self, path: Path, progress: Callable[[Progress], None] | None = None) -> IngestReport:
+        """Read a file, a folder or a world into the warehouse; what was read before changes nothing."""
+        return ingest(self.warehouse, path, now=self.clock(), progress=progress)
 
     def merge(self, window: Window) -> StageReport:
         """Merge the events received up to the window's end into their sessions."""

@@ -23,7 +23,7 @@ from pydantic import (
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from config.durations import duration_text, parse_duration
+from config.times import duration_text, parse_duration
 from notifiers.compose import Brand
 from notifiers.model import ChannelName, Policy
 

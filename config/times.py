@@ -1,9 +1,11 @@
-"""Durations as people write them: ``90s``, ``15m``, ``2h``, ``7d``."""
+"""Times as people write them: durations such as ``15m``, moments and windows in ISO 8601."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from telemetry.time import Window, utc
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _FORM = re.compile(r"(\d+)\s*([smhd])")
@@ -31,3 +33,31 @@ def duration_text(duration: timedelta) -> str:
         if seconds and seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def parse_moment(text: str) -> datetime:
+    """Return the aware UTC time that `text` names in ISO 8601; without a zone it is UTC.
+
+    Raises
+    ------
+    ValueError
+        If it names none.
+    """
+    try:
+        return utc(datetime.fromisoformat(text.strip()))
+    except ValueError:
+        raise ValueError(f"a time is written like 2026-03-09T14:15, in UTC, not {text!r}") from None
+
+
+def parse_window(text: str) -> Window:
+    """Return the window that ``START/END`` names.
+
+    Raises
+    ------
+    ValueError
+        If it names none.
+    """
+    start, slash, end = text.partition("/")
+    if not slash:
+        raise ValueError(f"a window is written like 2026-03-09T14:00/2026-03-09T14:15, not {text!r}")
+    return Window(parse_moment(start), parse_moment(end))

@@ -1,0 +1,71 @@
+"""Register the schedules on a Prefect server and run them: ``python -m flows.serve [--config FILE]``.
+
+A run that is still going when the next is due keeps it away: the deployment's concurrency limit cancels the
+newcomer, and the ledger's lease refuses it should the limit fail. Its window is not lost: the next run catches up.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from prefect import Flow, serve
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Interval, Schedule
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.types.entrypoint import EntrypointType
+
+from config.settings import ScheduleSettings
+from flows.detect import detect
+from flows.due import anchor
+from flows.ingest import ingest
+from flows.notify import notify
+from flows.opening import settings_of
+from flows.pipeline import pipeline
+from flows.report import report
+from flows.server import server_where_none_is_configured
+
+ON_DEMAND: tuple[Flow[Any, Any], ...] = (ingest, detect, notify, report)
+"""Parts of the loop, to be started by hand; the pipeline runs them all."""
+ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+TAGS = ["prebuffer"]
+
+
+def deployments(schedules: ScheduleSettings, config: str | None) -> list[RunnerDeployment]:
+    """Return what is served: the pipeline every step, and its parts without a schedule."""
+    every_step = Interval(schedules.step, anchor_date=anchor(schedules), timezone="UTC")
+    return [
+        _deployment(pipeline, config, schedule=every_step),
+        *(_deployment(part, config) for part in ON_DEMAND),
+    ]
+
+
+def _deployment(
+    part: Flow[Any, Any], config: str | None, schedule: Schedule | None = None
+) -> RunnerDeployment:
+    return RunnerDeployment.from_flow(
+        part,
+        name=part.name,
+        schedule=schedule,
+        parameters={"config": config},
+        concurrency_limit=ONE_AT_A_TIME,
+        tags=TAGS,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+def main() -> None:
+    """Serve until interrupted; then Prefect pauses the schedules, and the next start resumes them."""
+    parser = argparse.ArgumentParser(prog="python -m flows.serve")
+    parser.add_argument("--config", type=Path)
+    chosen = parser.parse_args().config
+    config = None if chosen is None else str(chosen.resolve())
+    schedules = settings_of(config).schedules
+    with server_where_none_is_configured() as address, temporary_settings({PREFECT_API_URL: address}):
+        serve(*deployments(schedules, config))
+
+
+if __name__ == "__main__":
+    main()
