@@ -221,16 +221,13 @@ def _card(context: NoticeContext, words: Words, language: str) -> dict[str, Any]
         "cause": context.cause.value,
         "language": language,
         "title": words.subject,
-        "body": " ".join(filter(None, (words.what, words.side, *_todo_and_next(words)))),
+        "body": f"{words.what} {words.side}",
+        "todo": words.todo,
         "steps": list(words.steps),
+        "next": words.next,
         "reference": reference(context.notice_id),
         **context.links(),
     }
-
-
-def _todo_and_next(words: Words) -> tuple[str, ...]:
-    """With steps, what leads up to them ends the body; what happens next is said without them."""
-    return (words.todo,) if words.steps else (words.todo, words.next)
 
 
 def _region(locale: str | None) -> str:

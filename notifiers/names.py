@@ -12,11 +12,15 @@ _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 
 
 def one_line(text: str) -> str:
-    """Return text without control and formatting characters (newlines, direction marks), blanks single."""
-    if text.isprintable():
-        return " ".join(text.split())
-    visible = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
-    return " ".join("".join(c for c in visible if not unicodedata.category(c).startswith("C")).split())
+    """Return text on one line: control characters and line breaks become blanks, and blanks single."""
+    if not text.isprintable():
+        text = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
+    return " ".join(text.split())
+
+
+def _visible(text: str) -> str:
+    """Return text without characters that format, turn round or mean nothing."""
+    return "".join(c for c in text if not unicodedata.category(c).startswith("C"))
 
 
 def greeting_name(display_name: str | None) -> str | None:
@@ -26,7 +30,7 @@ def greeting_name(display_name: str | None) -> str | None:
     """
     if not display_name:
         return None
-    name = one_line(display_name[: 4 * MAX_NAME_LENGTH])
+    name = _visible(one_line(display_name[: 4 * MAX_NAME_LENGTH])).strip()
     if len(name) > MAX_NAME_LENGTH or not any(c.isalpha() for c in name) or not all(map(_in_a_name, name)):
         return None
     return f"{_FIRST_STRONG_ISOLATE}{name}{_POP_ISOLATE}" if _has_right_to_left(name) else name
