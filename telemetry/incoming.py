@@ -1,0 +1,175 @@
+"""A file on its way in: its rows under the contract's names and types, each with what is wrong with it.
+
+The relation ``incoming`` has ``line``, ``raw``, the table's columns and ``problem`` (NULL, or ``reason|detail``).
+A typed file is a view, read where it lies; text is parsed once into a temporary table.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import duckdb
+
+from telemetry.adapters.reading import Reading, identifier
+from telemetry.contract import Column, Table
+from telemetry.quarantine import MAX_RAW_LENGTH, judgement
+from telemetry.sources import Source
+from telemetry.time import Window, naive_utc
+
+NATURAL = {
+    "VARCHAR": ("VARCHAR", "UUID", "ENUM", "JSON"),
+    "INTEGER": (
+        "INTEGER",
+        "SMALLINT",
+        "TINYINT",
+        "USMALLINT",
+        "UTINYINT",
+        "BIGINT",
+        "UINTEGER",
+        "UBIGINT",
+        "HUGEINT",
+    ),
+    "TIMESTAMP": (
+        "TIMESTAMP",
+        "TIMESTAMP_S",
+        "TIMESTAMP_MS",
+        "TIMESTAMP_NS",
+        "TIMESTAMP WITH TIME ZONE",
+        "DATE",
+    ),
+    "BOOLEAN": ("BOOLEAN",),
+}
+"""Types as found that are cast as they are to a contract type; any other is read as text first."""
+
+
+def open_incoming(
+    connection: duckdb.DuckDBPyConnection, source: Source, now: datetime, window: Window | None
+) -> Reading:
+    """Make the relation ``incoming`` of `source` as of `now`, restricted to `window`, and say what was read.
+
+    Rows that have no readable `received_time` belong to every window.
+
+    Raises
+    ------
+    UnreadableFileError
+        If nothing of the file can be read.
+    """
+    try:
+        reading = source.adapter.quick(connection, source.path, source.table)
+        _make_incoming(connection, reading, source.table, now, window)
+        if reading.exact or not _has_problems(connection):
+            return reading
+    except (duckdb.Error, UnicodeDecodeError):
+        pass
+    return _open_carefully(connection, source, now, window)
+
+
+def _open_carefully(
+    connection: duckdb.DuckDBPyConnection, source: Source, now: datetime, window: Window | None
+) -> Reading:
+    reading = source.adapter.careful(connection, source.path, source.table)
+    _make_incoming(connection, reading, source.table, now, window)
+    return reading
+
+
+def _has_problems(connection: duckdb.DuckDBPyConnection) -> bool:
+    return connection.execute("FROM incoming WHERE problem IS NOT NULL LIMIT 1").fetchone() is not None
+
+
+def _make_incoming(
+    connection: duckdb.DuckDBPyConnection,
+    reading: Reading,
+    table: Table,
+    now: datetime,
+    window: Window | None,
+) -> None:
+    drop_incoming(connection)
+    kind = "VIEW" if reading.typed else "TABLE"
+    connection.execute(f"CREATE TEMP {kind} incoming AS {_judged(reading, table, now, window)}")
+
+
+def drop_incoming(connection: duckdb.DuckDBPyConnection) -> None:
+    """Forget the relation ``incoming``."""
+    for kind, catalogue in (("VIEW", "duckdb_views()"), ("TABLE", "duckdb_tables()")):
+        name = kind.lower()
+        found = connection.execute(
+            f"SELECT 1 FROM {catalogue} WHERE temporary AND {name}_name = 'incoming'"
+        ).fetchone()
+        if found:
+            connection.execute(f"DROP {kind} incoming")
+
+
+def _judged(reading: Reading, table: Table, now: datetime, window: Window | None) -> str:
+    names = ", ".join(table.names)
+    typed = ",\n".join(_typed(column, reading.columns.get(column.name)) for column in table.columns)
+    return f"""
+        SELECT line, left(raw, {MAX_RAW_LENGTH}) AS raw, {names}, problem
+        FROM (
+            SELECT *, CASE WHEN broken IS NOT NULL THEN 'broken_line|' || broken ELSE
+                {judgement(table, now)}
+            END AS problem
+            FROM (SELECT line, raw, broken, {typed} FROM ({reading.relation}))
+        )
+        WHERE {_within(table, window)}"""
+
+
+def _within(table: Table, window: Window | None) -> str:
+    if window is None or "received_time" not in table.by_name:
+        return "true"
+    start, end = naive_utc(window.start), naive_utc(window.end)
+    return f"received_time IS NULL OR (received_time >= TIMESTAMP '{start}' AND received_time < TIMESTAMP '{end}')"
+
+
+def _typed(column: Column, found: str | None) -> str:
+    """Build the column under its own name, and as it was found; the two differ where the type is wrong."""
+    name = identifier(column.name)
+    if found is None:
+        return f"NULL::{column.type} AS {name}, NULL AS found_{column.name}"
+    if found == column.type != "VARCHAR":
+        return f"{name}, NULL AS found_{column.name}"
+    if column.type == "VARCHAR":
+        return _text(column, found)
+    natural = found.split("(")[0] in NATURAL[column.type]
+    value = name if natural else f"nullif({name}::VARCHAR, '')"
+    return f"{_cast(column, value, natural)} AS {name}, {value} AS found_{column.name}"
+
+
+def _text(column: Column, found: str) -> str:
+    name = identifier(column.name)
+    if found == "VARCHAR":
+        return f"nullif({name}, '') AS {name}, NULL AS found_{column.name}"
+    plain = found.split("(", maxsplit=1)[0] in (*NATURAL["VARCHAR"], *NATURAL["INTEGER"])
+    value = f"{name}::VARCHAR" if plain else "NULL::VARCHAR"
+    return f"{value} AS {name}, {name} AS found_{column.name}"
+
+
+def _cast(column: Column, value: str, natural: bool) -> str:
+    if natural:
+        return f"TRY_CAST({value} AS {column.type})"
+    if (
+        column.type == "TIMESTAMP"
+    ):  # by way of the zoned type, which minds an offset; the session's zone is UTC
+        return f"TRY_CAST(TRY_CAST({value} AS TIMESTAMPTZ) AS TIMESTAMP)"
+    if column.type == "INTEGER":  # a cast of text would round
+        whole = f"TRY_CAST({value} AS DOUBLE) = TRY_CAST({value} AS INTEGER)"
+        return f"CASE WHEN {whole} THEN TRY_CAST({value} AS INTEGER) END"
+    return f"TRY_CAST({value} AS {column.type})"
+
+
+def missing_columns(reading: Reading, table: Table) -> list[Column]:
+    """List the contract's columns that the file lacks."""
+    return [column for column in table.columns if column.name not in reading.columns]
+
+
+def unknown_columns(reading: Reading, table: Table) -> list[str]:
+    """List the file's columns that the contract lacks."""
+    return [name for name in reading.columns if name not in table.by_name]
+
+
+def is_readable(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Say whether every value of ``incoming`` can be read."""
+    try:
+        connection.execute("SELECT bit_xor(hash(incoming)) FROM incoming").fetchall()
+    except duckdb.Error:
+        return False
+    return True
