@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data.arrays import Ints, chances, epoch_ms
-from data.population import Population
-from data.recipe import Recipe
+from data.setting import Setting
 from telemetry.contract import CONTACT_CHANNELS, CONTACT_REASONS, CONTACTS, Signal
 
 CONTACTS_PER_SUBSCRIBER_DAY = 0.0025
@@ -24,11 +24,9 @@ REASON_OF = {
 }
 
 
-def contacts_of(
-    recipe: Recipe, people: Population, episodes: pd.DataFrame, rng: np.random.Generator
-) -> pd.DataFrame:
+def contacts_of(setting: Setting, episodes: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Return the contract's ``contacts`` table: everyday contacts, and the complaints of episodes."""
-    contacts = pd.concat([_everyday(recipe, people, rng), _complaints(episodes)]).sort_values("contacted_at")
+    contacts = pd.concat([_everyday(setting, rng), _complaints(episodes)]).sort_values("contacted_at")
     count = len(contacts)
     numbered = contacts.assign(
         contact_id=[f"contact-{number:06d}" for number in range(count)],
@@ -41,7 +39,8 @@ def contacts_of(
     return numbered[list(CONTACTS.names)].reset_index(drop=True)
 
 
-def _everyday(recipe: Recipe, people: Population, rng: np.random.Generator) -> pd.DataFrame:
+def _everyday(setting: Setting, rng: np.random.Generator) -> pd.DataFrame:
+    recipe, people = setting.recipe, setting.people
     count = int(rng.poisson(CONTACTS_PER_SUBSCRIBER_DAY * len(people) * recipe.days))
     length_ms = recipe.days * timedelta(days=1) // timedelta(milliseconds=1)
     moments = epoch_ms(recipe.start) + rng.integers(0, length_ms, count)
@@ -65,7 +64,7 @@ def _complaints(episodes: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _asked(answers: Ints, share: float, rng: np.random.Generator) -> pd.Series[Any]:
+def _asked(answers: Ints, share: float, rng: np.random.Generator) -> NDArray[Any]:
     """Return what a share of people answered; most are not asked or do not answer."""
     given = pd.Series(answers, dtype="Int32")
     return given.where(rng.random(len(answers)) < share).to_numpy()

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 
-from data.arrays import DAY_MS, HOUR_MS, MINUTE_MS, Bools, Floats, Ints, chances, epoch_ms
+from data.arrays import (
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    Bools,
+    Columns,
+    Floats,
+    Ints,
+    chances,
+    epoch_ms,
+    filled,
+    zeros,
+)
+from data.attempts import Attempts
 from data.population import Population
 from data.recipe import Harmless, LookAlike, Recipe, Release
+from data.setting import Setting
 from data.vocabulary import ESTABLISHED_VERSIONS, Vocabulary
-from telemetry.contract import CONNECTION_TYPES, CONTENT_TYPES, DEVICE_TYPES
+from telemetry.contract import CONNECTION_TYPES, CONTENT_TYPES, DEVICE_TYPES, DIMENSIONS
 
-HOUR_WEIGHTS = chances(
-    [0.5, 0.25, 0.15, 0.1, 0.08, 0.12, 0.25, 0.4, 0.45, 0.5, 0.55, 0.65]
-    + [0.75, 0.7, 0.65, 0.75, 0.95, 1.25, 1.7, 2.3, 2.6, 2.4, 1.7, 1.0]
-)
+NIGHT = (0.5, 0.25, 0.15, 0.1, 0.08, 0.12)
+MORNING = (0.25, 0.4, 0.45, 0.5, 0.55, 0.65)
+AFTERNOON = (0.75, 0.7, 0.65, 0.75, 0.95, 1.25)
+EVENING = (1.7, 2.3, 2.6, 2.4, 1.7, 1.0)
+HOUR_WEIGHTS = chances(NIGHT + MORNING + AFTERNOON + EVENING)
 """Attempts by local hour: a small noon, a large evening."""
 WEEKEND_X = 1.4
 LIVE_SHARE = 0.16
@@ -33,57 +47,43 @@ LONGEST_PLAY_MS = 8 * HOUR_MS
 
 
 @dataclass(frozen=True)
-class Attempts:
-    """Playback attempts as arrays: who, when, for how long, which try it is, and the dimensions' codes."""
+class Plans(Columns):
+    """What people mean to watch, when, and for how long."""
 
     subscriber: Ints
     start_ms: Ints
     planned_ms: Ints
-    number: Ints
-    dims: dict[str, Ints]
-
-    def __len__(self) -> int:
-        return len(self.subscriber)
-
-    def take(self, chosen: Ints | Bools) -> Attempts:
-        """Return some of the attempts."""
-        dims = {name: codes[chosen] for name, codes in self.dims.items()}
-        return Attempts(
-            self.subscriber[chosen], self.start_ms[chosen], self.planned_ms[chosen], self.number[chosen], dims
-        )
-
-
-def joined(parts: Sequence[Attempts]) -> Attempts:
-    """Put attempts behind one another."""
-
-    def stack(arrays: list[Ints]) -> Ints:
-        return np.concatenate(arrays)
-
-    return Attempts(
-        stack([part.subscriber for part in parts]),
-        stack([part.start_ms for part in parts]),
-        stack([part.planned_ms for part in parts]),
-        stack([part.number for part in parts]),
-        {name: stack([part.dims[name] for part in parts]) for name in parts[0].dims},
-    )
+    title: Ints
 
 
 @dataclass(frozen=True)
 class Demand:
     """Draws attempts for one world; `rng` is consumed in a fixed order, so a seed gives the same world."""
 
-    recipe: Recipe
-    vocabulary: Vocabulary
-    people: Population
+    setting: Setting
     rng: np.random.Generator
+
+    @property
+    def recipe(self) -> Recipe:
+        """The world's recipe."""
+        return self.setting.recipe
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words of its dimensions."""
+        return self.setting.vocabulary
+
+    @property
+    def people(self) -> Population:
+        """Its subscribers."""
+        return self.setting.people
 
     def attempts(self) -> Attempts:
         """Return every attempt of the world, everyday ones and those of flash crowds, unsorted."""
-        everyday = self._everyday()
-        crowds = [self._crowd(it) for it in self.recipe.on(Harmless.FLASH_CROWD)]
-        return joined([everyday, *crowds])
+        plans = [self._everyday(), *(self._crowd(it) for it in self.recipe.on(Harmless.FLASH_CROWD))]
+        return self._described(Plans.joined(plans))
 
-    def _everyday(self) -> Attempts:
+    def _everyday(self) -> Plans:
         offsets = self.people.local_offset_ms(self.recipe)
         counts = self.rng.poisson(self._daily_rates())
         who, day = np.nonzero(counts)
@@ -92,8 +92,20 @@ class Demand:
         local_ms = day * DAY_MS + hour * HOUR_MS + self.rng.integers(0, HOUR_MS, len(who))
         shift = offsets[who, np.minimum(day, self.recipe.days)]
         start_ms = epoch_ms(self.recipe.start) - DAY_MS + local_ms - shift
+        play_ms = self.rng.lognormal(np.log(PLAY_MEDIAN_MS), PLAY_SIGMA, len(who)).astype(np.int64)
+        planned_ms = np.clip(play_ms, SHORTEST_PLAY_MS, LONGEST_PLAY_MS)
         inside = (start_ms >= epoch_ms(self.recipe.start)) & (start_ms < epoch_ms(self.recipe.end))
-        return self._described(who[inside], start_ms[inside], self._titles(int(inside.sum())))
+        return Plans(who, start_ms, planned_ms, self._titles(len(who))).take(inside)
+
+    def _crowd(self, it: LookAlike) -> Plans:
+        country = self.people.country == self.vocabulary.code("country", it.cohort["country"])
+        who = np.flatnonzero(country & (self.rng.random(len(self.people)) < it.amount))
+        length_ms = epoch_ms(it.end) - epoch_ms(it.start)
+        late = np.minimum(self.rng.exponential(0.12, len(who)), 0.9)
+        start_ms = epoch_ms(it.start) + (late * length_ms).astype(np.int64)
+        stays_ms = (self.rng.beta(5, 1.5, len(who)) * (epoch_ms(it.end) - start_ms)).astype(np.int64)
+        title = filled(len(who), self.vocabulary.code("title_id", it.cohort["title_id"]))
+        return Plans(who, start_ms, np.maximum(stays_ms, SHORTEST_PLAY_MS), title)
 
     def _daily_rates(self) -> Floats:
         """Return sessions per subscriber and local day; the first local day began before the world."""
@@ -105,29 +117,14 @@ class Demand:
         return rates
 
     def _days_of(self, it: LookAlike, days: list[datetime]) -> Bools:
-        return np.array([it.start <= day + timedelta(hours=12) < it.end for day in days])[None, :]
+        chosen: Bools = np.array([it.start <= day + timedelta(hours=12) < it.end for day in days])
+        return chosen[None, :]
 
     def _guests(self, it: LookAlike) -> Bools:
-        chosen = self.vocabulary.mask(self._homes(), it.cohort)
+        chosen = self.vocabulary.mask(self.people.homes, it.cohort)
         if it.kind is Harmless.HEAVY_HOUSEHOLD:
             chosen &= np.cumsum(chosen) == 1
         return chosen
-
-    def _homes(self) -> dict[str, Ints]:
-        return {"country": self.people.country, "region": self.people.region, "isp": self.people.isp}
-
-    def _crowd(self, it: LookAlike) -> Attempts:
-        country = self.people.country == self.vocabulary.code("country", it.cohort["country"])
-        who = np.flatnonzero(country & (self.rng.random(len(self.people)) < it.amount))
-        length_ms = epoch_ms(it.end) - epoch_ms(it.start)
-        late = np.minimum(self.rng.exponential(0.12, len(who)), 0.9)
-        start_ms = epoch_ms(it.start) + (late * length_ms).astype(np.int64)
-        title = np.full(len(who), self.vocabulary.code("title_id", it.cohort["title_id"]))
-        crowd = self._described(who, start_ms, title)
-        stays = (self.rng.beta(5, 1.5, len(who)) * (epoch_ms(it.end) - start_ms)).astype(np.int64)
-        return Attempts(
-            crowd.subscriber, start_ms, np.maximum(stays, SHORTEST_PLAY_MS), crowd.number, crowd.dims
-        )
 
     def _titles(self, count: int) -> Ints:
         market = self.recipe.market
@@ -138,28 +135,29 @@ class Demand:
         is_live = self.rng.random(count) < LIVE_SHARE
         return np.where(is_live, channels, self.rng.choice(market.titles, count, p=on_demand))
 
-    def _described(self, who: Ints, start_ms: Ints, title: Ints) -> Attempts:
+    def _described(self, plans: Plans) -> Attempts:
+        who, title = plans.subscriber, plans.title
         device = self._device(who)
-        play_ms = self.rng.lognormal(np.log(PLAY_MEDIAN_MS), PLAY_SIGMA, len(who)).astype(np.int64)
         is_live = title >= self.recipe.market.titles
         dims = {
             "country": self.people.country[who],
             "region": self.people.region[who],
-            "isp": self._isp(who, start_ms),
+            "isp": self._isp(who, plans.start_ms),
             "cdn": self._cdn(who),
             "device_type": device,
-            "app_version": self._version(who, device, start_ms),
+            "app_version": self._version(who, device, plans.start_ms),
             "connection_type": self._connection(who, device),
             "content_type": np.where(is_live, CONTENT_TYPES.index("live"), CONTENT_TYPES.index("vod")),
             "title_id": title,
         }
-        planned_ms = np.clip(play_ms, SHORTEST_PLAY_MS, LONGEST_PLAY_MS)
-        return Attempts(who, start_ms, planned_ms, np.zeros(len(who), dtype=np.int64), dims)
+        columns = np.column_stack([dims[name] for name in DIMENSIONS])
+        return Attempts(who, plans.start_ms, plans.planned_ms, zeros(len(who)), columns)
 
     def _device(self, who: Ints) -> Ints:
         place = self.rng.choice(3, len(who), p=[0.62, 0.26, 0.12])
         owned = (self.people.devices >= 0).sum(axis=1)
-        return self.people.devices[who, place % owned[who]]
+        device: Ints = self.people.devices[who, place % owned[who]]
+        return device
 
     def _isp(self, who: Ints, start_ms: Ints) -> Ints:
         isp = self.people.isp[who].copy()
@@ -176,7 +174,8 @@ class Demand:
         base = np.log(chances(self.recipe.market.cdns.values()))
         taste = base + self.rng.normal(0, 0.4, (len(names["region"]), len(base)))
         noise = self.rng.gumbel(size=(len(who), len(base)))
-        return np.argmax(taste[self.people.region[who]] + noise, axis=1)
+        chosen: Ints = np.argmax(taste[self.people.region[who]] + noise, axis=1)
+        return chosen
 
     def _connection(self, who: Ints, device: Ints) -> Ints:
         is_mobile = np.isin(device, [DEVICE_TYPES.index("ios"), DEVICE_TYPES.index("android")])

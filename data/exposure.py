@@ -9,7 +9,7 @@ from datetime import timedelta
 import numpy as np
 
 from data.arrays import HOUR_MS, Bools, Floats, Ints, chances, epoch_ms, overlap
-from data.demand import Attempts
+from data.attempts import Attempts
 from data.population import Population
 from data.recipe import Fault, Profile, Recipe
 from data.vocabulary import Vocabulary
@@ -77,8 +77,7 @@ def strikes_of(
 def _household_strikes(
     fault: Fault, people: Population, vocabulary: Vocabulary, taken: Bools, rng: np.random.Generator
 ) -> Sequence[Strike]:
-    homes = {"country": people.country, "region": people.region, "isp": people.isp}
-    at_home = vocabulary.mask(homes, {name: value for name, value in fault.cohort.items() if name in homes})
+    at_home = vocabulary.mask(people.homes, people.home_part(fault.cohort))
     if fault.cohort.get("connection_type") == "wifi":
         at_home &= people.is_wired == 0
     able = np.flatnonzero(at_home & ~taken & (people.rate >= MIN_HOUSEHOLD_RATE))

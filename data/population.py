@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,7 +15,7 @@ from data.arrays import DAY_MS, Floats, Ints, chances, epoch_ms
 from data.market import Country
 from data.recipe import Recipe
 from data.vocabulary import Vocabulary
-from telemetry.contract import DEVICE_TYPES
+from telemetry.contract import DEVICE_TYPES, DIMENSIONS
 
 DEVICE_SHARES = {
     "smart_tv": 0.3,
@@ -24,6 +25,7 @@ DEVICE_SHARES = {
     "ios": 0.14,
     "android": 0.15,
 }
+HOME_DIMENSIONS = ("country", "region", "isp")
 MAX_DEVICES = 3
 FIRST_WORDS = ("Amber", "Birch", "Cobalt", "Dune", "Elder", "Fern", "Garnet", "Heron", "Ivy", "Juniper")
 SECOND_WORDS = ("Attic", "Balcony", "Cottage", "Dorm", "Flat", "Garden", "House", "Lodge", "Porch", "Room")
@@ -77,12 +79,25 @@ class Population:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def homes(self) -> Ints:
+        """Where each subscriber lives, as a table of codes with a column a dimension; -1 where it varies."""
+        table = np.full((len(self), len(DIMENSIONS)), -1, dtype=np.int64)
+        for name in HOME_DIMENSIONS:
+            table[:, DIMENSIONS.index(name)] = getattr(self, name)
+        return table
+
+    def home_part(self, cohort: Mapping[str, str]) -> dict[str, str]:
+        """Return the part of a cohort that is decided by where someone lives."""
+        return {name: value for name, value in cohort.items() if name in HOME_DIMENSIONS}
+
     def local_offset_ms(self, recipe: Recipe) -> Ints:
         """Return each subscriber's offset from UTC by day of the world, shape (subscribers, days + 1)."""
         zones = sorted(set(self.timezones))
         days = [recipe.start + timedelta(days=day, hours=12) for day in range(recipe.days + 1)]
         table = np.array([[offset_ms(zone, day) for day in days] for zone in zones], dtype=np.int64)
-        return table[np.array([zones.index(zone) for zone in self.timezones])]
+        offsets: Ints = table[np.array([zones.index(zone) for zone in self.timezones])]
+        return offsets
 
 
 def offset_ms(zone: str, moment: datetime) -> int:
@@ -164,5 +179,8 @@ def _names(count: int, hostile_share: float, rng: np.random.Generator) -> list[s
     plain = [
         f"{a} {b} {number}" for a, b, number in zip(first, second, rng.integers(1, 999, count), strict=True)
     ]
-    hostile = rng.random(count) < hostile_share
-    return [HOSTILE_NAMES[i % len(HOSTILE_NAMES)] if hostile[i] else plain[i] for i in range(count)]
+    hostile = cycle(HOSTILE_NAMES)
+    return [
+        next(hostile) if is_hostile else name
+        for name, is_hostile in zip(plain, rng.random(count) < hostile_share, strict=True)
+    ]

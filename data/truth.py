@@ -1,22 +1,21 @@
-"""What was really wrong, for scoring only: impaired sessions, their episodes, and the incidents behind them."""
+"""What was really wrong, for scoring only: impaired sessions, their episodes, the incidents behind them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from data.arrays import HOUR_MS, Ints, epoch_ms
+from data.arrays import HOUR_MS, Bools, Floats, Ints, epoch_ms
 from data.exposure import Strike
-from data.playback import FELT_STALL_MS, Played
-from data.population import Population
+from data.outcomes import Played
+from data.playing import FELT_STALL_MS
 from data.recipe import LookAlike, Recipe
-from data.vocabulary import Vocabulary
+from data.setting import Setting
 from telemetry.contract import DIMENSIONS, FAILURE_CLASSES, Signal
 
 MIN_REBUFFERING_RATIO = 0.02
@@ -42,34 +41,25 @@ class Truth:
     incidents: pd.DataFrame
 
 
-def truth_of(
-    recipe: Recipe,
-    vocabulary: Vocabulary,
-    people: Population,
-    strikes: Sequence[Strike],
-    played: Played,
-    session_ids: Sequence[str],
-    rng: np.random.Generator,
-) -> Truth:
+def truth_of(setting: Setting, played: Played, session_ids: Sequence[str], rng: np.random.Generator) -> Truth:
     """Judge every session by the rules that worlds are scored by."""
-    frame = _sessions(played, people, session_ids)
     bad = _worst(pd.concat([_failed(played), _rebuffering(played), _slow(played)]))
-    frame = _with_harm(frame, bad, strikes)
-    episodes = _episodes(frame, strikes, recipe, rng)
-    for name in DIMENSIONS:
-        frame[name] = _names(vocabulary.values[name], played.sessions.attempts.dims[name])
-    incidents = _incidents(recipe, vocabulary, strikes, played, frame)
+    frame = _with_harm(_sessions(setting, played, session_ids), bad, setting.strikes)
+    episodes = _episodes(frame, setting, rng)
+    for place, name in enumerate(DIMENSIONS):
+        values = np.array(setting.vocabulary.values[name], dtype=object)
+        frame[name] = values[played.attempts.dims[:, place]]
+    incidents = _incidents(setting, played, frame)
     return Truth(frame.drop(columns="strike").sort_values("session_start"), episodes, incidents)
 
 
-def _sessions(played: Played, people: Population, session_ids: Sequence[str]) -> pd.DataFrame:
-    sessions = played.sessions
+def _sessions(setting: Setting, played: Played, session_ids: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "session_id": list(session_ids),
-            "subscriber_id": np.array(people.ids, dtype=object)[sessions.attempts.subscriber],
-            "session_start": _moments(sessions.attempts.start_ms),
-            "session_end": _moments(sessions.end_ms),
+            "subscriber_id": np.array(setting.people.ids, dtype=object)[played.attempts.subscriber],
+            "session_start": _moments(played.attempts.start_ms),
+            "session_end": _moments(played.sessions.end_ms),
         }
     )
 
@@ -104,7 +94,7 @@ def _slow(played: Played) -> pd.DataFrame:
         who,
         sessions.startup_blame[who],
         "startup",
-        sessions.attempts.start_ms[who] + sessions.startup_ms[who],
+        played.attempts.start_ms[who] + sessions.startup_ms[who],
     )
 
 
@@ -131,15 +121,15 @@ def _with_harm(frame: pd.DataFrame, bad: pd.DataFrame, strikes: Sequence[Strike]
     )
 
 
-def _episodes(
-    frame: pd.DataFrame, strikes: Sequence[Strike], recipe: Recipe, rng: np.random.Generator
-) -> pd.DataFrame:
+def _episodes(frame: pd.DataFrame, setting: Setting, rng: np.random.Generator) -> pd.DataFrame:
     """Gather each subscriber's bad sessions by fault, and keep those worth a notice."""
     bad = frame[frame.impaired].sort_values("bad_time")
+    groups = bad.groupby(["subscriber_id", "strike"], sort=True)
+    cases = [(setting.strikes[group.strike.iloc[0]], group) for _, group in groups]
     rows = [
-        _episode(str(who), strikes[int(number)], group, recipe, rng)
-        for (who, number), group in bad.groupby(["subscriber_id", "strike"], sort=True)
-        if _is_worth_a_notice(strikes[int(number)], group)
+        _episode(strike, group, setting.recipe, rng)
+        for strike, group in cases
+        if _is_worth_a_notice(strike, group)
     ]
     columns = [
         "subscriber_id",
@@ -151,9 +141,9 @@ def _episodes(
         "signal",
         "cause",
     ]
-    frame = pd.DataFrame(rows, columns=[*columns, "first_complaint_time", "impaired_sessions"])
+    episodes = pd.DataFrame(rows, columns=[*columns, "first_complaint_time", "impaired_sessions"])
     times = ["start", "first_bad_time", "second_bad_time", "end", "first_complaint_time"]
-    return frame.astype(dict.fromkeys(times, "datetime64[us]")).sort_values("first_bad_time")
+    return episodes.astype(dict.fromkeys(times, "datetime64[us]")).sort_values("first_bad_time")
 
 
 def _is_worth_a_notice(strike: Strike, bad: pd.DataFrame) -> bool:
@@ -163,17 +153,20 @@ def _is_worth_a_notice(strike: Strike, bad: pd.DataFrame) -> bool:
 
 
 def _episode(
-    who: str, strike: Strike, bad: pd.DataFrame, recipe: Recipe, rng: np.random.Generator
+    strike: Strike, bad: pd.DataFrame, recipe: Recipe, rng: np.random.Generator
 ) -> tuple[object, ...]:
-    times = bad.bad_time.tolist()
-    signal = SIGNAL_OF[bad.reason.value_counts().index[0]]
-    start, end = (
-        moment.replace(tzinfo=None) for moment in (strike.fault.start, min(strike.fault.end, recipe.end))
+    fault, times = strike.fault, bad.bad_time.tolist()
+    start, end = _naive(fault.start), _naive(min(fault.end, recipe.end))
+    head = (
+        bad.subscriber_id.iloc[0],
+        strike.truth_id,
+        start,
+        times[0],
+        times[1] if len(times) > 1 else None,
+        end,
     )
-    second = times[1] if len(times) > 1 else None
-    complaint = _complaint(bad, recipe, rng)
-    cause = strike.fault.cause.value
-    return who, strike.truth_id, start, times[0], second, end, signal.value, cause, complaint, len(bad)
+    signal = SIGNAL_OF[bad.reason.value_counts().index[0]]
+    return (*head, signal.value, fault.cause.value, _complaint(bad, recipe, rng), len(bad))
 
 
 def _complaint(bad: pd.DataFrame, recipe: Recipe, rng: np.random.Generator) -> pd.Timestamp | None:
@@ -184,61 +177,52 @@ def _complaint(bad: pd.DataFrame, recipe: Recipe, rng: np.random.Generator) -> p
         return None
     place = int(np.argmax(complains))
     moment = bad.bad_time.iloc[place] + pd.Timedelta(milliseconds=int(delay_ms[place]))
-    return moment if moment < pd.Timestamp(recipe.end.replace(tzinfo=None)) else None
+    return moment if moment < pd.Timestamp(_naive(recipe.end)) else None
 
 
-def _incidents(
-    recipe: Recipe, vocabulary: Vocabulary, strikes: Sequence[Strike], played: Played, frame: pd.DataFrame
-) -> pd.DataFrame:
-    faults = [_incident(it, vocabulary, played, frame) for it in strikes if it.truth_id]
-    oddities = [
-        _oddity(f"B{i:02d}", it, vocabulary, played) for i, it in enumerate(recipe.look_alikes, start=1)
-    ]
+def _incidents(setting: Setting, played: Played, frame: pd.DataFrame) -> pd.DataFrame:
+    faults = [_incident(it, setting, played, frame) for it in setting.strikes if it.truth_id]
+    look_alikes = enumerate(setting.recipe.look_alikes, start=1)
+    oddities = [_oddity(f"B{number:02d}", it, setting, played) for number, it in look_alikes]
     columns = ["truth_id", "kind", "signal", "cohort", "start", "end", "effect", "benign"]
     counts = ["impaired_sessions", "impaired_subscribers", "exposed_sessions"]
-    frame = pd.DataFrame([*faults, *oddities], columns=[*columns, *counts])
-    return frame.astype({"start": "datetime64[us]", "end": "datetime64[us]"}).sort_values("start")
+    incidents = pd.DataFrame([*faults, *oddities], columns=[*columns, *counts])
+    return incidents.astype({"start": "datetime64[us]", "end": "datetime64[us]"}).sort_values("start")
 
 
-def _incident(
-    strike: Strike, vocabulary: Vocabulary, played: Played, frame: pd.DataFrame
-) -> tuple[object, ...]:
-    fault, attempts = strike.fault, played.sessions.attempts
-    exposed = strike.targets(attempts, vocabulary)
-    exposed &= (attempts.start_ms < strike.end_ms) & (played.sessions.end_ms > strike.start_ms)
+def _incident(strike: Strike, setting: Setting, played: Played, frame: pd.DataFrame) -> tuple[object, ...]:
+    fault = strike.fault
+    exposed = strike.targets(played.attempts, setting.vocabulary) & _running(
+        played, strike.start_ms, strike.end_ms
+    )
     hit = frame[frame.truth_id == strike.truth_id]
     effect = {**asdict(fault.effect), "signals": fault.effect.signals, "cause": fault.cause.value}
-    head = (
-        strike.truth_id,
-        fault.kind,
-        fault.signal.value,
-        json.dumps(dict(fault.cohort), ensure_ascii=False),
-    )
-    times = (fault.start.replace(tzinfo=None), fault.end.replace(tzinfo=None))
-    return (
-        *head,
-        *times,
-        json.dumps(effect),
-        False,
-        len(hit),
-        hit.subscriber_id.nunique(),
-        int(exposed.sum()),
-    )
+    head = (strike.truth_id, fault.kind, fault.signal.value, _json(fault.cohort))
+    times = (_naive(fault.start), _naive(fault.end))
+    return (*head, *times, _json(effect), False, len(hit), hit.subscriber_id.nunique(), int(exposed.sum()))
 
 
-def _oddity(name: str, it: LookAlike, vocabulary: Vocabulary, played: Played) -> tuple[object, ...]:
-    sessions = played.sessions
-    exposed = vocabulary.mask(sessions.attempts.dims, it.cohort)
-    exposed &= (sessions.attempts.start_ms < epoch_ms(it.end)) & (sessions.end_ms > epoch_ms(it.start))
-    times = (it.start.replace(tzinfo=None), it.end.replace(tzinfo=None))
-    cohort = json.dumps(dict(it.cohort), ensure_ascii=False)
-    effect = json.dumps({"amount": it.amount})
-    return name, it.kind.value, "failure", cohort, *times, effect, True, 0, 0, int(exposed.sum())
+def _oddity(name: str, it: LookAlike, setting: Setting, played: Played) -> tuple[object, ...]:
+    exposed = setting.vocabulary.mask(played.attempts.dims, it.cohort)
+    exposed &= _running(played, epoch_ms(it.start), epoch_ms(it.end))
+    head = (name, it.kind.value, Signal.FAILURE.value, _json(it.cohort), _naive(it.start), _naive(it.end))
+    return (*head, _json({"amount": it.amount}), True, 0, 0, int(exposed.sum()))
 
 
-def _names(values: Sequence[str], codes: Ints) -> NDArray[np.object_]:
-    return np.array(values, dtype=object)[codes]
+def _running(played: Played, start_ms: int, end_ms: int) -> Bools:
+    """Return which sessions run at some time in ``[start_ms, end_ms)``."""
+    runs: Bools = (played.attempts.start_ms < end_ms) & (played.sessions.end_ms > start_ms)
+    return runs
 
 
-def _moments(epoch_milliseconds: Any) -> pd.Series[Any]:
-    return pd.Series(pd.to_datetime(epoch_milliseconds, unit="ms")).astype("datetime64[us]")
+def _json(values: Mapping[str, object]) -> str:
+    return json.dumps(dict(values), ensure_ascii=False)
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _moments(milliseconds: Ints | Floats) -> pd.Series[pd.Timestamp]:
+    """Return times since 1970 as timestamps; NaN is no time."""
+    return pd.Series(pd.to_datetime(milliseconds, unit="ms")).astype("datetime64[us]")

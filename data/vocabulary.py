@@ -40,12 +40,11 @@ class Vocabulary:
             raise ValueError(f"This world has no {dimension} {value!r}.")
         return self.values[dimension].index(value)
 
-    def mask(self, dims: Mapping[str, Ints], cohort: Mapping[str, str]) -> Bools:
-        """Return which sessions lie in a cohort."""
-        size = len(next(iter(dims.values())))
-        inside = np.ones(size, dtype=bool)
+    def mask(self, dims: Ints, cohort: Mapping[str, str]) -> Bools:
+        """Return which rows of a table of codes, a column a dimension, lie in a cohort."""
+        inside = np.ones(len(dims), dtype=bool)
         for dimension, value in cohort.items():
-            inside &= dims[dimension] == self.code(dimension, value)
+            inside &= dims[:, DIMENSIONS.index(dimension)] == self.code(dimension, value)
         return inside
 
 

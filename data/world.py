@@ -20,12 +20,11 @@ from data.broken import broken_rows
 from data.contacts import contacts_of
 from data.demand import Demand
 from data.events import Collector, rows_of
-from data.exposure import strikes_of
-from data.playback import Stage
-from data.population import populate, subscribers_table
+from data.population import subscribers_table
 from data.recipe import Recipe
+from data.setting import setting_of
+from data.stage import play
 from data.truth import Truth, truth_of
-from data.vocabulary import vocabulary_of
 
 
 @dataclass(frozen=True)
@@ -76,28 +75,27 @@ def make_world(path: Path, recipe: Recipe, *, seed: int) -> World:
         If the recipe names a value that its market does not have.
     """
     rng = np.random.default_rng(seed)
-    vocabulary = vocabulary_of(recipe)
-    people = populate(recipe, vocabulary, rng)
-    strikes = strikes_of(recipe, people, vocabulary, rng)
-    attempts = Demand(recipe, vocabulary, people, rng).attempts()
-    played = Stage(recipe, vocabulary, people, strikes, rng).play(attempts)
+    setting = setting_of(recipe, rng)
+    played = play(setting, Demand(setting, rng).attempts(), rng)
     session_ids = [f"s{number:016x}" for number in rng.integers(0, 2**63, len(played.sessions))]
-    playback = Collector(recipe, vocabulary, people, rng).table(played, rows_of(played, rng), session_ids)
-    truth = truth_of(recipe, vocabulary, people, strikes, played, session_ids, rng)
-    contacts = contacts_of(recipe, people, truth.episodes, rng)
+    playback = Collector(setting, rng).table(played, rows_of(played, rng), session_ids)
+    truth = truth_of(setting, played, session_ids, rng)
+    contacts = contacts_of(setting, truth.episodes, rng)
     world = World(
         path,
         recipe.name,
         recipe.start,
         recipe.evaluate_from,
         recipe.end,
-        len(people),
+        len(setting.people),
         len(session_ids),
         playback.num_rows,
         len(contacts),
     )
     _write_playback(path / "playback", playback, broken_rows(playback, recipe.dirt.broken_rows, rng))
-    pq.write_table(subscribers_table(people, recipe, vocabulary, rng), path / "subscribers.parquet")
+    pq.write_table(
+        subscribers_table(setting.people, recipe, setting.vocabulary, rng), path / "subscribers.parquet"
+    )
     _write_frame(path / "contacts.parquet", contacts)
     _write_truth(path / "truth", truth, world, seed)
     return world

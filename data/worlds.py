@@ -21,10 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.scenario, seed=options.seed, subscribers=options.subscribers, days=options.days
     )
     world = make_world(options.out, recipe, seed=options.seed)
-    sys.stdout.write(
-        f"{world.name}: {world.subscribers:,} subscribers, {world.sessions:,} sessions, {world.events:,} events, "
-        f"{len(recipe.faults)} faults, {len(recipe.look_alikes)} look-alikes, in {world.path}\n"
-    )
+    sizes = f"{world.subscribers:,} subscribers, {world.sessions:,} sessions, {world.events:,} events"
+    troubles = f"{len(recipe.faults)} faults, {len(recipe.look_alikes)} look-alikes"
+    sys.stdout.write(f"{world.name}: {sizes}, {troubles}, in {world.path}\n")
     return 0
 
 
