@@ -47,7 +47,11 @@ def all_clears():
 
 
 CHAPTERS = {cause.value: list(problems(cause.value)) for cause in Cause} | {"all_clear": list(all_clears())}
-EVERY = [pytest.param(changes, id=f"{chapter}: {name}") for chapter, each in CHAPTERS.items() for name, changes in each]
+EVERY = [
+    pytest.param(changes, id=f"{chapter}: {name}")
+    for chapter, each in CHAPTERS.items()
+    for name, changes in each
+]
 
 
 def check_golden(name: str, text: str) -> None:
@@ -155,7 +159,9 @@ def test_times_are_the_persons_own(timezone, locale, said, composer, context):
     assert said in composer.compose(context(timezone=timezone, locale=locale)).text
 
 
-@pytest.mark.parametrize(("hour", "said"), [(0, "12:05 am"), (11, "11:05 am"), (12, "12:05 pm"), (23, "11:05 pm")])
+@pytest.mark.parametrize(
+    ("hour", "said"), [(0, "12:05 am"), (11, "11:05 am"), (12, "12:05 pm"), (23, "11:05 pm")]
+)
 def test_twelve_hour_clocks_turn_at_noon_and_midnight(hour, said, composer, context):
     since = datetime(2026, 3, 9, hour, 5, tzinfo=UTC)
     assert said in composer.compose(context(since=since, timezone="UTC", locale="en-US")).text
@@ -182,7 +188,7 @@ HOSTILE_NAMES = [
     "12345",
     "http://evil.example",
     "win-a-prize@evil.example",
-    "‮",
+    "\u202e",
     "\x00",
 ]
 
@@ -199,10 +205,10 @@ def test_what_is_no_name_is_not_greeted(name, composer, context):
     [
         ("Ada", "Hello Ada,"),
         ("  Ada\n\tLovelace ", "Hello Ada Lovelace,"),
-        ("O'\"Neil\"", "Hello O'\"Neil\","),
+        ('O\'"Neil"', 'Hello O\'"Neil",'),
         ("名無し", "Hello 名無し,"),
         ("José Ñúñez-d’Árc", "Hello José Ñúñez-d’Árc,"),
-        ("‮emoh tsal", "Hello emoh tsal,"),
+        ("\u202eemoh tsal", "Hello emoh tsal,"),
         ("عائلة السماء", "Hello \u2068عائلة السماء\u2069,"),
         ("Ada\r\nBcc: x", "Hello,"),
         ("Loft 5 & co", "Hello Loft 5 & co,"),

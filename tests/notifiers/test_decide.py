@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import UTC, datetime, time, timedelta
+from time import perf_counter
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import notifiers.decide as decide_module
 from incidents.model import Cause, Severity, TroubleKind
-from notifiers.decide import decide, in_holdout
+from notifiers.decide import GATES, decide, in_holdout
 from notifiers.model import ChannelName, History, Note, Policy, WithheldReason, notice_id, reasons, reference
 from telemetry.contract import Signal
 
@@ -61,7 +64,9 @@ def test_a_stranger_is_withheld_as_unknown(trouble, policy, noon):
     ],
 )
 def test_old_and_finished_problems_are_not_news(changes, reason, trouble, decide_one, noon):
-    moments = {name: noon + value if isinstance(value, timedelta) else value for name, value in changes.items()}
+    moments = {
+        name: noon + value if isinstance(value, timedelta) else value for name, value in changes.items()
+    }
     assert decide_one(trouble(**moments)).withheld_reason == reason
 
 
@@ -99,7 +104,9 @@ def test_the_holdout_is_a_share_that_stays(trouble, decide_one):
     held = {who for who in people if in_holdout(who, small)}
     assert 0.016 < len(held) / len(people) < 0.024
     assert held < {who for who in people if in_holdout(who, large)}
-    assert held != {who for who in people if in_holdout(who, Policy(holdout_share=0.02, holdout_salt="other"))}
+    assert held != {
+        who for who in people if in_holdout(who, Policy(holdout_share=0.02, holdout_salt="other"))
+    }
     decision = decide_one(trouble(subscriber_id=min(held)), policy=small)
     assert decision.withheld_reason == "holdout"
 
@@ -235,11 +242,14 @@ class TestQuietHours:
 
     @settings(deadline=None)
     @given(
-        now=st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
+        minutes=st.integers(0, 2 * 365 * 24 * 60),
         zone=st.sampled_from(["Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kathmandu"]),
         quiet=st.tuples(st.times(), st.times()),
     )
-    def test_a_release_is_later_and_when_quiet_hours_end(self, now, zone, quiet, trouble, person, decide_one):
+    def test_a_release_is_when_quiet_hours_end(
+        self, minutes, zone, quiet, trouble, person, decide_one
+    ):
+        now = datetime(2025, 1, 1, tzinfo=UTC) + minutes * MINUTE
         policy = Policy(holdout_share=0, quiet_from=quiet[0], quiet_until=quiet[1])
         by_mail = person(timezone=zone, in_app_opt_in=False)
         decision = decide_one(trouble(last_bad_time=now), by_mail, now=now, policy=policy)
@@ -372,19 +382,15 @@ def test_a_notice_has_one_stable_opaque_name():
 
 
 def test_five_thousand_decisions_take_about_a_second(trouble, person, noon):
-    import time as clock
-
     troubles = [trouble(subscriber_id=f"u-{n}") for n in range(5_000)]
     recipients = {t.subscriber_id: person(subscriber_id=t.subscriber_id) for t in troubles}
-    begin = clock.perf_counter()
+    begin = perf_counter()
     decisions = decide(troubles, recipients, History(), Policy(), noon)
-    assert clock.perf_counter() - begin < 2.5
+    assert perf_counter() - begin < 2.5
     assert len(decisions) == 5_000
 
 
 def test_the_reasons_in_the_head_of_decide_are_the_gates_in_order():
-    from notifiers import decide as module
-
-    named = [line.split("`")[1] for line in module.__doc__.splitlines() if line[:2].strip(" .").isdigit() and "`" in line]
-    assert named == [gate.__name__ for gate in module.GATES]
+    named = re.findall(r"^\d+\. `(\w+)`", decide_module.__doc__, flags=re.MULTILINE)
+    assert named == [gate.__name__ for gate in GATES]
     assert named == [reason.value for reason in WithheldReason]
