@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.pipeline import Detector, Pipeline, PipelineError, Words
+from config.pipeline import Detector, Pipeline, PipelineError, Writing
 from config.settings import ChannelSettings, Settings
 from incidents.ledger.store import Ledger
 from incidents.watch import Watch
@@ -46,7 +46,7 @@ def open_pipeline(settings: Settings, clock: Clock) -> Iterator[Pipeline]:
             make_detector=make_detector,
             clock=clock,
             policy=settings.notices.policy,
-            words=Words(Composer(template_folder(settings)), settings.brand.brand),
+            writing=Writing(Composer(template_folder(settings)), settings.brand.brand),
             channels=stack.enter_context(open_channels(settings, ledger)),
             lease=settings.schedules.lease,
         )

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection
-from telemetry.merge import merge_window
 
 from config.recipients import consents_of, load_recipients, waiting_people
 from config.runner import is_gone, this_process
@@ -38,9 +38,14 @@ from notifiers.model import ChannelName, Decision, Policy, Recipient, reasons
 from notifiers.outbox import enqueue, record_decisions
 from notifiers.release import release_due
 from telemetry.ingest import IngestReport, Progress, ingest
-from telemetry.time import Window
+from telemetry.merge import merge_all, merge_window
+from telemetry.time import Window, naive_utc, utc
 from telemetry.warehouse import Warehouse
 
+RESOLUTION = timedelta(microseconds=1)
+"""Of times in the warehouse."""
+_RECEIVED = "SELECT min(min_received), max(max_received) FROM batches WHERE table_name = 'playback'"
+_CHANGED = "SELECT count(*) FROM sessions WHERE changed_time = $end"
 Counts = Mapping[str, int]
 Apply = Callable[[Connection], Counts]
 """The last paragraph of a stage: write what was decided in one transaction, and say how much it was."""
@@ -98,7 +103,7 @@ class Detector(Protocol):
 
 
 @dataclass(frozen=True)
-class Words:
+class Writing:
     """What composing needs; a replay has none and composes nothing."""
 
     composer: Composer
@@ -121,7 +126,7 @@ class Pipeline:
         Now, aware UTC: for leases and for sending. Decisions are made at the end of their window instead.
     policy
         How often, when and whom we tell.
-    words
+    writing
         To compose with; None decides only.
     channels
         To deliver through.
@@ -140,7 +145,7 @@ class Pipeline:
     make_detector: Callable[[Warehouse], Detector]
     clock: Clock
     policy: Policy = field(default_factory=Policy)
-    words: Words | None = None
+    writing: Writing | None = None
     channels: Mapping[ChannelName, Channel] = field(default_factory=dict)
     memory: timedelta = timedelta(days=1)
     lease: timedelta = timedelta(minutes=30)
@@ -168,9 +173,27 @@ class Pipeline:
         """Merge, detect and decide one window; what is finished is skipped. Only `deliver` sends."""
         return [self.merge(window), self.detect(window), self.notify(window)]
 
-    def ingest(self, path: Path, progress: Callable[[Progress], None] | None = None) -> IngestReport:
-        """Read a file, a folder or a world into the warehouse; what was read before changes nothing."""
-        return ingest(self.warehouse, path, now=self.clock(), progress=progress)
+    def ingest(
+        self,
+        path: Path,
+        *,
+        table: str | None = None,
+        file_format: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
+        """Read files into the warehouse, what was read before left out; see `telemetry.ingest.ingest`."""
+        return ingest(
+            self.warehouse, path, now=self.clock(), table=table, format=file_format, progress=progress
+        )
+
+    def received(self) -> Window | None:
+        """Return from when to when events were received, or None if there are none."""
+        first, last = self.warehouse.connection.execute(_RECEIVED).fetchall()[0]
+        return None if first is None else Window(utc(first), utc(last) + RESOLUTION)
+
+    def take_history(self, until: datetime) -> None:
+        """Merge everything received before a moment at once, to learn from; nothing is detected in it."""
+        merge_all(self.warehouse, until)
 
     def merge(self, window: Window) -> StageReport:
         """Merge the events received up to the window's end into their sessions."""
@@ -238,8 +261,9 @@ class Pipeline:
             return answer, leases.finished_counts(connection, stage, window)
 
     def _merge(self, window: Window) -> Apply:
-        merged = merge_window(self.warehouse, window)
-        return lambda _: {"events": merged}
+        merge_window(self.warehouse, window)
+        changed = _count_changed(self.warehouse, window)
+        return lambda _: {"sessions": changed}
 
     def _detect(self, window: Window) -> Apply:
         known = self.ledger.open_incidents(resolved_since=window.end - self.memory)
@@ -277,14 +301,20 @@ class Pipeline:
         recipients: Mapping[str, Recipient],
         now: datetime,
     ) -> None:
-        if self.words is None:
+        if self.writing is None:
             record_decisions(connection, decisions)
             return
-        rendered = {d.notice_id: _render(d, recipients, self.words) for d in decisions if d.needs_words}
+        rendered = {d.notice_id: _render(d, recipients, self.writing) for d in decisions if d.needs_words}
         addresses = {who: recipient.email for who, recipient in recipients.items() if recipient.email}
         enqueue(connection, decisions, rendered, addresses, now)
 
 
-def _render(decision: Decision, recipients: Mapping[str, Recipient], words: Words) -> Rendered:
+def _count_changed(warehouse: Warehouse, window: Window) -> int:
+    """Return how many sessions a merge changed, counted from what is there: a second run counts the same."""
+    ((changed,),) = warehouse.connection.execute(_CHANGED, {"end": naive_utc(window.end)}).fetchall()
+    return int(changed)
+
+
+def _render(decision: Decision, recipients: Mapping[str, Recipient], writing: Writing) -> Rendered:
     recipient = recipients[decision.trouble.subscriber_id]
-    return words.composer.compose(NoticeContext.of(decision, recipient, words.brand))
+    return writing.composer.compose(NoticeContext.of(decision, recipient, writing.brand))

@@ -227,7 +227,7 @@ class BrandSettings(Section):
         Left out of notices where absent.
     """
 
-    service_name: str = "Your streaming service"
+    service_name: str = Brand.service_name
     reply_address: MailAddress = "support@prebuffer.invalid"
     chat_url: WebAddress | None = None
     phone: str | None = None

@@ -1,0 +1,63 @@
+"""``prebuffer demo``: see the whole loop work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.arguments import ConfigOption, JsonOption
+from console.demo import DemoReport
+from console.demo import demo as run_demo
+from console.opening import settings_of
+from console.output import incident_document, incidents_table, notices_table, print_json, progress, say
+from data.demo import SEED
+
+FolderOption = Annotated[
+    Path, typer.Option("--folder", help="Where it lives; an earlier demo there is replaced.")
+]
+SeedOption = Annotated[
+    int, typer.Option("--seed", help="Another seed is another population with the same faults.")
+]
+
+
+def demo(
+    *,
+    folder: FolderOption = Path("data/var/demo"),
+    seed: SeedOption = SEED,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an invented service's bad days and run the whole loop on them; mails go into a folder.
+
+    Examples:
+        prebuffer demo
+
+        prebuffer demo --folder /tmp/demo --seed 7 --json
+    """
+    with progress("Two bad days") as bar:
+        report = run_demo(folder, settings_of(config), seed, bar)
+    if as_json:
+        print_json(_document(report))
+    else:
+        _show(report)
+
+
+def _document(report: DemoReport) -> dict[str, object]:
+    return {
+        "incidents": [incident_document(incident) for incident in report.incidents],
+        "notices": [
+            {"kind": kind, "reason": reason, "count": count}
+            for (kind, reason), count in sorted(report.notices.items())
+        ],
+        "report": str(report.report),
+        "mailbox": str(report.mailbox),
+    }
+
+
+def _show(report: DemoReport) -> None:
+    incidents_table(report.incidents)
+    notices_table(report.notices)
+    say(f"Report:  {report.report}")
+    say(f"Mailbox: {report.mailbox}")

@@ -1,0 +1,92 @@
+"""The demo: an invented service's week, two bad days, and the whole loop on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from incidents.model import Incident
+
+STEP = timedelta(minutes=15)
+MARK = ".prebuffer-demo"
+"""A file that says that a folder is a demo's, and may be emptied."""
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """What the demo found, and where to look.
+
+    Parameters
+    ----------
+    incidents
+        As known at the end.
+    notices
+        How many, by kind and reason.
+    report, mailbox
+        Pages to open.
+    """
+
+    incidents: list[Incident]
+    notices: dict[tuple[str, str], int]
+    report: Path
+    mailbox: Path
+
+
+def demo(folder: Path, settings: Settings, seed: int, progress: Progress) -> DemoReport:
+    """Make the demo world, run the loop on its bad days, and write the report.
+
+    Parameters
+    ----------
+    folder
+        Emptied first if it is an earlier demo's.
+    settings
+        How to decide and what to say; stores and channels are replaced by ones inside `folder`.
+    seed
+        Of the world.
+    progress
+        Called with the steps done and all steps after each one.
+
+    Raises
+    ------
+    PipelineError
+        If `folder` holds something else.
+    """
+    _make_empty(folder)
+    world = make_world(folder / "world", seed=seed)
+    clock = WorldClock(world.end)
+    inside = demo_settings(settings, folder)
+    with open_pipeline(inside, clock) as pipeline:
+        pipeline.exclusive = True
+        pipeline.ingest(world.path)
+        windows = Window(world.evaluate_from, world.end).split(STEP)
+        walk(pipeline, clock, windows, progress, deliver=True)
+        found, counts = pipeline.ledger.incidents(), count_notices(pipeline.ledger)
+        page = write_report(pipeline.ledger.engine, None, inside.paths.reports)
+    return DemoReport(found, counts, page, inside.paths.mailbox / "index.html")
+
+
+def _make_empty(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARK).exists():
+            raise PipelineError(f"{folder} holds something that is not an earlier demo; name another folder.")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
+
+
+def demo_settings(settings: Settings, folder: Path) -> Settings:
+    """Return settings that keep everything inside `folder` and send no mail."""
+    return settings.model_copy(
+        update={
+            "paths": PathSettings(
+                incoming=folder / "world",
+                reports=folder / "reports",
+                mailbox=folder / "mailbox",
+                templates=settings.paths.templates,
+            ),
+            "warehouse": WarehouseSettings(path=folder / "warehouse.duckdb"),
+            "ledger": LedgerSettings(url=f"sqlite:///{folder / 'ledger.db'}"),
+            "channels": ChannelSettings(email="mailbox"),
+        }
+    )

@@ -1,0 +1,73 @@
+"""The command line ``prebuffer``: thin; every command is a file in `console.commands`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from config.pipeline import PipelineError
+from config.reading import SettingsError
+from console.commands import config, demo, ingest, preview, replay, report, run, serve
+from console.output import complain
+from incidents.ledger.leases import LedgerError
+from telemetry.errors import TelemetryError
+
+REFUSALS = (PipelineError, TelemetryError, LedgerError)
+"""What the libraries raise when they cannot do what was asked; their messages are sentences."""
+FAILED, WRONG_USE = 1, 2
+
+
+class Sentences(TyperGroup):
+    """A group of commands whose errors are sentences on standard error, never tracebacks."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # noqa: ANN401 - as in its base
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except typer.Exit:
+            raise
+        except SettingsError as error:
+            _complain(ctx, error, str(error))
+            raise typer.Exit(WRONG_USE) from None
+        except REFUSALS as error:
+            _complain(ctx, error, str(error))
+        except OSError as error:
+            _complain(ctx, error, f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
+        raise typer.Exit(FAILED)
+
+
+def _complain(ctx: typer.Context, error: Exception, sentence: str) -> None:
+    if ctx.params.get("traceback"):
+        raise error
+    complain(sentence)
+
+
+app = typer.Typer(
+    cls=Sentences,
+    help="Find who has a playback problem, whose fault it is, and tell them before they complain.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback()
+def prebuffer(
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
+) -> None:
+    """Find who has a playback problem, whose fault it is, and tell them before they complain."""
+
+
+app.command()(demo.demo)
+app.command()(ingest.ingest)
+app.command()(run.run)
+app.command()(replay.replay)
+app.command()(report.report)
+app.command()(preview.preview)
+app.command()(serve.serve)
+app.add_typer(config.app, name="config")
+
+if __name__ == "__main__":
+    app()

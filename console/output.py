@@ -1,0 +1,138 @@
+"""What people and programs see: tables on standard output, progress and complaints on standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from incidents.model import Incident
+from notifiers.names import one_line
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON object on one line."""
+    out.print(json.dumps(document, ensure_ascii=False), markup=False, soft_wrap=True)
+
+
+def say(sentence: str) -> None:
+    """Print a sentence; what it quotes is shown as it is."""
+    out.print(sentence, markup=False, soft_wrap=True)
+
+
+def complain(sentence: str) -> None:
+    """Print a sentence on standard error."""
+    err.print(sentence, markup=False, soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; numbers stand right, and text from outside cannot colour or break it."""
+    grid = Table(title=title, title_justify="left", title_style="bold")
+    numeric = [all(isinstance(row[index], int | float) for row in rows) for index in range(len(columns))]
+    for name, is_number in zip(columns, numeric, strict=True):
+        grid.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(one_line(str(cell))) for cell in row))
+    out.print(grid)
+
+
+def incidents_table(incidents: Sequence[Incident]) -> None:
+    """Print incidents, earliest first."""
+    table(
+        "Incidents" if incidents else "No incidents",
+        ("detected (UTC)", "signal", "cohort", "cause", "severity", "people", "resolved (UTC)"),
+        [
+            (
+                f"{incident.detected_time:%m-%d %H:%M}",
+                incident.signal.value,
+                incident.cohort,
+                incident.verdict.cause.value,
+                incident.severity.value,
+                incident.affected_subscribers,
+                f"{incident.resolved_time:%m-%d %H:%M}" if incident.resolved_time else "-",
+            )
+            for incident in incidents
+        ],
+    )
+
+
+def incident_document(incident: Incident) -> dict[str, Any]:
+    """Return an incident for a program."""
+    resolved = incident.resolved_time
+    return {
+        "incident_id": incident.incident_id,
+        "signal": incident.signal.value,
+        "cohort": dict(incident.cohort.values),
+        "cause": incident.verdict.cause.value,
+        "severity": incident.severity.value,
+        "affected_subscribers": incident.affected_subscribers,
+        "onset_time": incident.onset_time.isoformat(),
+        "detected_time": incident.detected_time.isoformat(),
+        "resolved_time": None if resolved is None else resolved.isoformat(),
+    }
+
+
+def notices_table(counts: Mapping[tuple[str, str], int]) -> None:
+    """Print notices by kind and reason; ``sent`` is the reason of those that are not withheld."""
+    rows = [(kind, reason, count) for (kind, reason), count in sorted(counts.items())]
+    table("Notices" if rows else "No notices", ("kind", "reason", "notices"), rows)
+
+
+class _Rate(ProgressColumn):
+    """Steps a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate so far."""
+        return Text(f"{task.finished_speed or task.speed or 0:.1f}/s")
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Step]:
+    """Show a bar on standard error while the block runs; call the value after each step."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=not err.is_terminal) as bars:
+        yield Step(bars, what, total)
+
+
+class Step:
+    """Moves a bar on.
+
+    Parameters
+    ----------
+    bars, what, total
+        The display, what is being done, and in how many steps; None is not known yet.
+    """
+
+    def __init__(self, bars: Progress, what: str, total: int | None) -> None:
+        self.bars = bars
+        self.task = bars.add_task(what, total=total)
+
+    def __call__(self, done: int | None = None, total: int | None = None) -> None:
+        """Move one step on, or to `done` of `total`."""
+        if done is None:
+            self.bars.advance(self.task)
+        else:
+            self.bars.update(self.task, completed=done, total=total)
