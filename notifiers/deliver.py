@@ -125,7 +125,7 @@ def deliver(
         limit -= 1
     for channel in channels.values():
         channel.finish()
-    return DeliveryReport(dict(run.states), dict(run.cancelled), dict(run.stopped))
+    return DeliveryReport(dict(+run.states), dict(run.cancelled), dict(run.stopped))
 
 
 @dataclass

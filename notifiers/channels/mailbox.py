@@ -15,6 +15,7 @@ from typing import ClassVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from notifiers.channels.contract import Receipt
+from notifiers.errors import ChannelPaused
 from notifiers.outbox import Message
 
 SENDER = "notices@prebuffer.invalid"
@@ -54,9 +55,12 @@ class Mailbox:
 
     def send(self, message: Message) -> Receipt:
         """Write one mail, each file whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _write(self.folder / f"{message.notice_id}.html", message.html.encode())
-        _write(self.folder / f"{message.notice_id}.eml", eml(message))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write(self.folder / f"{message.notice_id}.html", message.html.encode())
+            _write(self.folder / f"{message.notice_id}.eml", eml(message))
+        except OSError as error:
+            raise ChannelPaused(f"The mailbox cannot be written to ({error.strerror}).") from error
         return Receipt(message.notice_id)
 
     def finish(self) -> None:

@@ -32,6 +32,7 @@ from sendgrid.helpers.mail import (
     TrackingSettings,
 )
 
+from notifiers.address import is_deliverable
 from notifiers.channels.contract import Receipt
 from notifiers.errors import (
     ChannelError,
@@ -118,6 +119,8 @@ class SendGrid:
 
     def send(self, message: Message) -> Receipt:
         """Post one mail."""
+        if not is_deliverable(message.address):
+            raise Refused("The address is not one that mail can go to.")
         headers = {"Authorization": f"Bearer {self.settings.api_key}"}
         try:
             response = self.client.post(SEND_PATH, json=request_body(message, self.settings), headers=headers)

@@ -246,9 +246,7 @@ class TestQuietHours:
         zone=st.sampled_from(["Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kathmandu"]),
         quiet=st.tuples(st.times(), st.times()),
     )
-    def test_a_release_is_when_quiet_hours_end(
-        self, minutes, zone, quiet, trouble, person, decide_one
-    ):
+    def test_a_release_is_when_quiet_hours_end(self, minutes, zone, quiet, trouble, person, decide_one):
         now = datetime(2025, 1, 1, tzinfo=UTC) + minutes * MINUTE
         policy = Policy(holdout_share=0, quiet_from=quiet[0], quiet_until=quiet[1])
         by_mail = person(timezone=zone, in_app_opt_in=False)

@@ -1,0 +1,170 @@
+"""Every request that we build is accepted by SendGrid's published description, and broken ones are not."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from incidents.model import Cause, TroubleKind
+from notifiers.channels import SendGrid, SendGridSettings
+from notifiers.channels.sendgrid import SEND_PATH, request_body
+from notifiers.errors import Refused
+from notifiers.model import ChannelName
+from notifiers.outbox import Message
+from telemetry.contract import Signal
+
+pytestmark = pytest.mark.prism
+MOCK = Path(__file__).parents[1] / "sendgrid"
+PRISM = MOCK / "node_modules" / ".bin" / "prism"
+PATIENCE_S = 60.0
+
+
+@pytest.fixture(scope="module", params=["vendored", "published"])
+def description(request, tmp_path_factory) -> Path:
+    """The description that Prism plays: the one kept here, and, where it lies beside, the published one."""
+    if request.param == "vendored":
+        return MOCK / "mail_send.json"
+    shared = request.getfixturevalue("shared")
+    tightened = tmp_path_factory.mktemp("sendgrid") / "published.json"
+    tool, published = shared / "tools" / "tighten_sendgrid_spec.py", shared / "sendgrid" / "tsg_mail_v3.json"
+    subprocess.run([sys.executable, tool, published, tightened], check=True)
+    return tightened
+
+
+@pytest.fixture(scope="module")
+def prism(description, tmp_path_factory) -> Iterator[str]:
+    """The mock's address, on loopback and a free port."""
+    if not PRISM.exists() or shutil.which("node") is None:
+        missing = "The SendGrid mock is not installed: run `make browser`."
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [PRISM, "mock", "--host", "127.0.0.1", "--port", str(port), description]
+    with (tmp_path_factory.mktemp("prism") / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_for(process, url, log.name)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def wait_for(process, url, log) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            httpx.get(url, timeout=1)
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail(f"Prism did not start: {Path(log).read_text()}")
+
+
+@pytest.fixture(scope="module")
+def settings(prism) -> SendGridSettings:
+    return SendGridSettings(
+        api_key="SG.test",
+        sender="notices@lumen.example",
+        sender_name="Lumen",
+        reply_to="help@lumen.example",
+        unsubscribe_url="https://lumen.example/stop",
+        url=prism,
+    )
+
+
+@pytest.fixture(scope="module")
+def client(settings) -> Iterator[httpx.Client]:
+    with settings.open_client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def message(composer, context):
+    def build(**changes) -> Message:
+        words = composer.compose(context(**changes))
+        return Message(
+            notice_id="abcdefghijkl2345",
+            subscriber_id="u-1",
+            channel=ChannelName.EMAIL,
+            address="ada@example.net",
+            subject=words.subject,
+            html=words.html,
+            text=words.text,
+            card=words.card,
+            queued_time=datetime(2026, 3, 9, tzinfo=UTC),
+            expires_time=None,
+            attempt=1,
+        )
+
+    return build
+
+
+@pytest.mark.parametrize("kind", TroubleKind)
+@pytest.mark.parametrize("problem", Signal)
+@pytest.mark.parametrize("cause", Cause)
+def test_every_notice_is_accepted(cause, problem, kind, client, settings, message):
+    receipt = SendGrid(settings, client).send(message(cause=cause, problem=problem, kind=kind))
+    assert receipt.provider_message_id
+
+
+@pytest.mark.parametrize(
+    "name", ["<b>x</b>", "line\none", "عائلة", "x" * 10_000, "", "{{name}}", "\u202egnorw"]
+)
+def test_whatever_people_are_called(name, client, settings, message):
+    assert SendGrid(settings, client).send(message(display_name=name))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"unsubscribe_url": None}, {"sandbox": True}, {"sender_name": 'A "B" <c>'}]
+)
+def test_however_it_is_set_up(changes, client, settings, message):
+    assert SendGrid(replace(settings, **changes), client).send(message())
+
+
+BREAKAGES = {
+    "no recipient": lambda body: body["personalizations"][0].update(to=[]),
+    "no personalization": lambda body: body.update(personalizations=[]),
+    "no sender": lambda body: body.pop("from"),
+    "no subject": lambda body: body.pop("subject"),
+    "no content": lambda body: body.pop("content"),
+    "an address that is none": lambda body: body["personalizations"][0]["to"][0].update(email="nobody"),
+    "a number among the arguments": lambda body: body["custom_args"].update(attempt=1),
+    "a key that SendGrid does not know": lambda body: body.update(idempotency_key="x"),
+    "tracking in words": lambda body: body["tracking_settings"]["open_tracking"].update(enable="no"),
+    "a header that SendGrid sets itself": lambda body: body["headers"].update({"Reply-To": "x@example.net"}),
+}
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_a_broken_request_is_refused(breakage, client, settings, message):
+    body = copy.deepcopy(request_body(message(), settings))
+    BREAKAGES[breakage](body)
+    headers = {"Authorization": f"Bearer {settings.api_key}"}
+    assert client.post(SEND_PATH, json=body, headers=headers).status_code in {400, 422}
+
+
+def test_a_refusal_reaches_us_as_one(client, settings, message):
+    with pytest.raises(Refused, match="answered 4"):
+        SendGrid(replace(settings, sender="nobody"), client).send(message())
+
+
+def test_without_a_key_nothing_is_accepted(client, settings, message):
+    assert client.post(SEND_PATH, json=request_body(message(), settings)).status_code == 401
