@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from config.bootstrap import open_pipeline
+from config.pipeline import PipelineError
+from config.settings import ChannelSettings, LedgerSettings, PathSettings, Settings, WarehouseSettings
+from console.replay import count_notices
+from console.report import write_report
+from console.walk import Progress, WorldClock, walk
+from data.demo import make_world
 from incidents.model import Incident
+from telemetry.time import Window
 
 STEP = timedelta(minutes=15)
 MARK = ".prebuffer-demo"

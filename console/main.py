@@ -22,7 +22,7 @@ FAILED, WRONG_USE = 1, 2
 class Sentences(TyperGroup):
     """A group of commands whose errors are sentences on standard error, never tracebacks."""
 
-    def invoke(self, ctx: typer.Context) -> Any:  # noqa: ANN401 - as in its base
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as in its base, whose types are private
         """Run a command."""
         try:
             return super().invoke(ctx)

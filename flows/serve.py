@@ -1,7 +1,7 @@
 """Register the schedules on a Prefect server and run them: ``python -m flows.serve [--config FILE]``.
 
 A run that is still going when the next is due keeps it away: the deployment's concurrency limit cancels the
-newcomer, and should that fail, the ledger's lease refuses it. Its window is not lost: the next run catches up.
+newcomer, and should that fail, the ledger's lease does. Its window is not lost: the next run catches up.
 """
 
 from __future__ import annotations

@@ -1,0 +1,162 @@
+"""The report's words for signals, causes, dimensions and reasons. They speak to support leads, not to engineers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from detectors.finding import Cohort
+from incidents.model import Cause, Incident, Severity
+from notifiers.model import ChannelName, WithheldReason
+from notifiers.outbox import State
+from telemetry.contract import Signal
+
+SIGNALS: Mapping[Signal, str] = {
+    Signal.BUFFERING: "Buffering",
+    Signal.STARTUP: "Slow starts",
+    Signal.FAILURE: "Playback failures",
+    Signal.ACCESS: "Refused access",
+}
+IMPAIRED: Mapping[Signal, str] = {
+    Signal.BUFFERING: "sessions that stalled too much",
+    Signal.STARTUP: "sessions that started too slowly",
+    Signal.FAILURE: "sessions that failed",
+    Signal.ACCESS: "sessions that were refused",
+}
+CAUSES: Mapping[Cause, str] = {
+    Cause.SERVICE: "Our own service",
+    Cause.ISP: "An access network",
+    Cause.APP: "An app version or a device type",
+    Cause.HOUSEHOLD: "The subscriber's own network or device",
+    Cause.ACCOUNT: "The subscriber's account",
+}
+SEVERITIES: Mapping[Severity, str] = {
+    Severity.MINOR: "Minor",
+    Severity.MAJOR: "Major",
+    Severity.CRITICAL: "Critical",
+}
+DIMENSIONS: Mapping[str, str] = {
+    "country": "country",
+    "region": "region",
+    "isp": "access network",
+    "cdn": "delivery network",
+    "device_type": "device type",
+    "app_version": "app version",
+    "connection_type": "connection",
+    "content_type": "content",
+    "title_id": "title",
+}
+VALUES: Mapping[str, str] = {
+    "smart_tv": "smart TV",
+    "streaming_stick": "streaming stick",
+    "console": "games console",
+    "web": "web browser",
+    "ios": "iOS",
+    "android": "Android",
+    "wifi": "Wi-Fi",
+    "vod": "on demand",
+}
+CHANNELS: Mapping[ChannelName, str] = {ChannelName.EMAIL: "E-mail", ChannelName.IN_APP: "In the app"}
+STATES: Mapping[State, str] = {
+    State.QUEUED: "waiting to go out",
+    State.SENDING: "going out",
+    State.SENT: "sent",
+    State.FAILED: "could not be sent",
+    State.UNKNOWN: "may have been sent; to be settled",
+    State.CANCELLED: "cancelled before sending",
+}
+REASONS: Mapping[WithheldReason, tuple[str, str]] = {
+    WithheldReason.UNKNOWN_SUBSCRIBER: (
+        "Unknown subscriber",
+        "We have no record of this account, so no way to write.",
+    ),
+    WithheldReason.NOT_TOLD: (
+        "Never told of the problem",
+        "An all-clear makes no sense to someone who heard nothing.",
+    ),
+    WithheldReason.EXPIRED: ("Too late", "The trouble was over for so long that a notice would only puzzle."),
+    WithheldReason.RECOVERED: ("Playing well again", "They have watched without trouble since."),
+    WithheldReason.NO_CONSENT: ("No consent", "They have not agreed to hear from us in any channel."),
+    WithheldReason.NO_ADDRESS: ("No usable address", "What we have as an address cannot be written to."),
+    WithheldReason.SUPPRESSED: ("Suppressed", "They unsubscribed, bounced or complained before."),
+    WithheldReason.HOLDOUT: ("Held out", "A small share is never told, so that the effect can be measured."),
+    WithheldReason.TOLD_RECENTLY: ("Told recently", "They just heard about this same cause."),
+    WithheldReason.FREQUENCY_CAP: ("Heard enough", "They have had as many notices as one person should get."),
+    WithheldReason.QUIET_HOURS: (
+        "Night where they are",
+        "It waits for their morning, and is dropped if it is over by then.",
+    ),
+}
+NO_CAUSE_YET = "No evidence was recorded."
+
+
+def dimension(name: str) -> str:
+    """Name a dimension."""
+    return DIMENSIONS.get(name, name)
+
+
+def value(text: str) -> str:
+    """Name a dimension's value; values that are names of networks, places and titles stay as they are."""
+    return VALUES.get(text, text)
+
+
+def cohort_name(cohort: Cohort) -> str:
+    """Name a cohort in a few words, e.g. ``cdn-a, US-TX``."""
+    return ", ".join(value(text) for _, text in cohort.values) or "everyone"
+
+
+def title(incident: Incident) -> str:
+    """Name an incident, e.g. ``Buffering: cdn-a, US-TX``."""
+    return f"{SIGNALS[incident.signal]}: {cohort_name(incident.cohort)}"
+
+
+def reason(code: str) -> tuple[str, str]:
+    """Return a withheld reason's name and its meaning; an unknown code stands for itself."""
+    known = {it.value: words for it, words in REASONS.items()}
+    return known.get(code, (code.replace("_", " ").capitalize(), ""))
+
+
+def channel(code: str) -> str:
+    """Name a channel."""
+    return {it.value: words for it, words in CHANNELS.items()}.get(code, code)
+
+
+def state(code: str) -> str:
+    """Name what became of a notice on its way."""
+    return {it.value: words for it, words in STATES.items()}.get(code, code)
+
+
+def moment(time: datetime) -> str:
+    """Write a time, e.g. ``9 March 2026, 18:40 UTC``."""
+    return f"{time.day} {time:%B %Y, %H:%M} UTC"
+
+
+def short_moment(time: datetime) -> str:
+    """Write a time for a table, e.g. ``9 Mar 18:40``."""
+    return f"{time.day} {time:%b %H:%M}"
+
+
+def duration(length: timedelta) -> str:
+    """Write a length of time to the minute, e.g. ``2 h 05 min``."""
+    minutes = max(round(length.total_seconds() / 60), 0)
+    hours, rest = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {rest:02d} min" if hours else f"{rest} min"
+
+
+def share(fraction: float) -> str:
+    """Write a share of 0 to 1 as per cent; what is nearly all or nearly nothing is never rounded to it."""
+    if 0 < fraction < 0.01:
+        return "less than 1 %"
+    if 0.99 < fraction < 1:
+        return "more than 99 %"
+    return f"{fraction:.0%}".replace("%", " %")
+
+
+def number(amount: float) -> str:
+    """Write a count with thousands apart; one decimal where it is small and not whole."""
+    if amount < 10 and amount != round(amount):
+        return f"{amount:.1f}"
+    return f"{amount:,.0f}".replace(",", "\u202f")
