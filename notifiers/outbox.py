@@ -20,7 +20,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, not_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, not_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from incidents.ledger.schema import deliveries, notices, outbox
 from notifiers.compose import Rendered
@@ -186,38 +187,53 @@ def claim(
     The first statement writes, so that two senders never take the same message, on SQLite by its write lock
     and on PostgreSQL by skipping rows that are locked.
     """
+    taken = connection.execute(
+        _CLAIM,
+        {
+            "channels": [channel.value for channel in channels],
+            "now": now,
+            "owner": lease.owner,
+            "until": now + lease.duration,
+        },
+    ).one_or_none()
+    return None if taken is None else _message(taken)
+
+
+def _claim() -> ReturningUpdate[Any]:
     due = (
         select(outbox.c.notice_id)
         .join(notices, notices.c.notice_id == outbox.c.notice_id)
         .where(
             outbox.c.state == State.QUEUED.value,
-            outbox.c.next_attempt_time <= now,
-            outbox.c.channel.in_([channel.value for channel in channels]),
+            outbox.c.next_attempt_time <= bindparam("now"),
+            outbox.c.channel.in_(bindparam("channels", expanding=True)),
             notices.c.withheld_reason.is_(None),
         )
         .order_by(outbox.c.next_attempt_time)
         .limit(1)
         .with_for_update(skip_locked=True, of=outbox)
     )
-    taken = connection.execute(
+    whose = select(notices.c.subscriber_id).where(notices.c.notice_id == outbox.c.notice_id)
+    return (
         update(outbox)
         .where(outbox.c.notice_id == due.scalar_subquery())
         .values(
             state=State.SENDING.value,
             attempts=outbox.c.attempts + 1,
-            lease_owner=lease.owner,
-            lease_until=now + lease.duration,
+            lease_owner=bindparam("owner"),
+            lease_until=bindparam("until"),
         )
-        .returning(outbox)
-    ).one_or_none()
-    return None if taken is None else _message(connection, taken)
+        .returning(outbox, whose.scalar_subquery().label("subscriber_id"))
+    )
 
 
-def _message(connection: Connection, row: Row[Any]) -> Message:
-    owner = select(notices.c.subscriber_id).where(notices.c.notice_id == row.notice_id)
+_CLAIM = _claim()
+
+
+def _message(row: Row[Any]) -> Message:
     return Message(
         notice_id=row.notice_id,
-        subscriber_id=connection.execute(owner).scalar_one(),
+        subscriber_id=row.subscriber_id,
         channel=ChannelName(row.channel),
         address=row.address,
         subject=row.subject,

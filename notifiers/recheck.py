@@ -49,10 +49,10 @@ class Standing:
 
 def standings(connection: Connection, which: ColumnElement[bool]) -> list[Standing]:
     """Load how the notices that meet a condition on `notices` stand now."""
-    return [_standing(row) for row in connection.execute(_query().where(which))]
+    return [_standing(row) for row in connection.execute(_STANDINGS.where(which))]
 
 
-def _query() -> Select[Any]:
+def _standings() -> Select[Any]:
     problem, problem_outbox = notices.alias("problem"), outbox.alias("problem_outbox")
     same_episode = (
         (problem.c.subscriber_id == notices.c.subscriber_id)
@@ -74,6 +74,9 @@ def _query() -> Select[Any]:
         problem.c.withheld_reason.label("problem_withheld"),
         problem_outbox.c.state.label("problem_state"),
     ).select_from(joined)
+
+
+_STANDINGS = _standings()
 
 
 def _standing(row: Row[Any]) -> Standing:
