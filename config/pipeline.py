@@ -258,6 +258,8 @@ class Pipeline:
                 duration=self.lease,
                 is_gone=is_gone,
             )
+            if answer is Lease.GRANTED:
+                return answer, {}
             return answer, leases.finished_counts(connection, stage, window)
 
     def _merge(self, window: Window) -> Apply:

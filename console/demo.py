@@ -11,7 +11,7 @@ from config.bootstrap import open_pipeline
 from config.pipeline import PipelineError
 from config.settings import ChannelSettings, LedgerSettings, PathSettings, Settings, WarehouseSettings
 from console.replay import count_notices
-from console.report import write_report
+from console.reporting import write
 from console.walk import Progress, WorldClock, walk
 from data.demo import make_world
 from incidents.model import Incident
@@ -71,7 +71,7 @@ def demo(folder: Path, settings: Settings, seed: int, progress: Progress) -> Dem
         windows = Window(world.evaluate_from, world.end).split(STEP)
         walk(pipeline, clock, windows, progress, deliver=True)
         found, counts = pipeline.ledger.incidents(), count_notices(pipeline.ledger)
-        page = write_report(pipeline.ledger.engine, None, inside.paths.reports)
+    page = write(inside, None, inside.paths.reports, world.end)
     return DemoReport(found, counts, page, inside.paths.mailbox / "index.html")
 
 

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from config.bootstrap import open_ledger
 from console.arguments import ConfigOption, JsonOption
-from console.opening import settings_of
+from console.opening import now, settings_of
 from console.output import print_json, say
-from console.report import write_report
+from console.reporting import write
 
 IncidentArgument = Annotated[
     str | None, typer.Argument(help="One incident's id; all of them if absent.", show_default=False)
@@ -35,8 +34,7 @@ def report(
         prebuffer report inc-0123456789ab --out data/var/reports
     """
     settings = settings_of(config)
-    with open_ledger(settings) as ledger:
-        page = write_report(ledger.engine, incident, out or settings.paths.reports)
+    page = write(settings, incident, out or settings.paths.reports, now())
     if as_json:
         print_json({"report": str(page)})
     else:

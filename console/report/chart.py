@@ -11,6 +11,8 @@ from incidents.model import ChartPoint, Incident
 
 BAR_WIDTHS = tuple(timedelta(minutes=it) for it in (5, 10, 15, 30, 60, 120, 180, 360, 720, 1440))
 TICK_GAPS = tuple(timedelta(minutes=it) for it in (15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080))
+NICE_TOPS = (4, 8, 12, 16, 20, 24, 32, 40)
+HEADROOM = 1.05
 MIN_TOP = 4.0
 """The lowest scale: two impaired sessions must not look like a disaster."""
 
@@ -117,7 +119,7 @@ def chart_of(incident: Incident, size: Size) -> Chart | None:
         return None
     width = _bar_width(incident.chart, size.bars)
     points = regrouped(incident.chart, width)
-    top = _nice_top(max(max(it.impaired, it.expected) for it in points))
+    top = _nice_top(max(float(it.impaired) for it in points))
     scale = _Scale(points[0].slot, points[-1].slot + width, top, size)
     trouble_x = scale.x(incident.onset_time)
     return Chart(
@@ -143,6 +145,16 @@ def regrouped(points: Sequence[ChartPoint], width: timedelta) -> list[ChartPoint
     return [_summed(start, groups.get(start, [])) for start in starts]
 
 
+def spark_of(incident: Incident) -> str:
+    """Return an incident's impaired sessions as a path in a box of 1 by 1, filled from below; for the index."""
+    if not incident.chart:
+        return ""
+    points = regrouped(incident.chart, _bar_width(incident.chart, NARROW.bars))
+    top = max(max(it.impaired for it in points), MIN_TOP)
+    steps = (f"V{1 - it.impaired / top:.3f}H{i / len(points):.3f}" for i, it in enumerate(points, start=1))
+    return f"M0 1{''.join(steps)}V1Z"
+
+
 def _summed(start: datetime, points: Sequence[ChartPoint]) -> ChartPoint:
     return ChartPoint(
         start,
@@ -163,11 +175,11 @@ def _bar_width(points: Sequence[ChartPoint], bars: int) -> timedelta:
 
 
 def _nice_top(highest: float) -> float:
-    """Round up to a number that an axis can be divided by."""
-    wanted, magnitude = max(highest * 1.05, MIN_TOP), 1.0
-    while magnitude * 10 < wanted:
+    """Round up to a number whose quarters are round."""
+    wanted, magnitude = max(highest * HEADROOM, MIN_TOP), 1.0
+    while magnitude * NICE_TOPS[-1] < wanted:
         magnitude *= 10
-    return next(step * magnitude for step in (1, 2, 4, 5, 8, 10) if step * magnitude >= wanted)
+    return next(top * magnitude for top in NICE_TOPS if top * magnitude >= wanted)
 
 
 def _bar(point: ChartPoint, width: timedelta, scale: _Scale) -> Bar:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select
 
@@ -123,7 +124,7 @@ def facts_of(engine: Engine, incident_id: str, contacts: Sequence[Contact] | Non
             return None
         incident = incident_from(row)
         decisions = _decisions(connection, incident_id)
-        people = _troubled(connection, incident_id)
+        people = {it.subscriber_id: True for it in decisions} | _troubled(connection, incident_id)
         merged = _merged(connection, incident_id)
     counts = None if contacts is None else _contact_counts(incident, decisions, people, contacts)
     return Facts(
@@ -136,9 +137,7 @@ def facts_of(engine: Engine, incident_id: str, contacts: Sequence[Contact] | Non
     )
 
 
-def _decisions(
-    connection: Connection, incident_id: str
-) -> Sequence[Row[tuple[str, str, str, str, datetime, str]]]:
+def _decisions(connection: Connection, incident_id: str) -> Sequence[Row[Any]]:
     columns = notices.c
     query = (
         select(
@@ -152,7 +151,8 @@ def _decisions(
         .outerjoin(outbox, outbox.c.notice_id == columns.notice_id)
         .where(columns.incident_id == incident_id)
     )
-    return connection.execute(query).all()
+    rows: Sequence[Row[Any]] = connection.execute(query).all()
+    return rows
 
 
 def _troubled(connection: Connection, incident_id: str) -> dict[str, bool]:
@@ -171,7 +171,7 @@ def _merged(connection: Connection, incident_id: str) -> tuple[Incident, ...]:
     return tuple(incident_from(row) for row in connection.execute(query).mappings())
 
 
-def _notices(decisions: Iterable[Row[tuple[str, str, str, str, datetime, str]]]) -> Notices:
+def _notices(decisions: Iterable[Row[Any]]) -> Notices:
     listed = list(decisions)
     sent = [it for it in listed if it.withheld_reason is None]
     channels = sorted({it.channel for it in sent})
@@ -188,7 +188,7 @@ def _told(channel: str, states: Sequence[str | None]) -> Told:
 
 def _contact_counts(
     incident: Incident,
-    decisions: Iterable[Row[tuple[str, str, str, str, datetime, str]]],
+    decisions: Iterable[Row[Any]],
     people: dict[str, bool],
     contacts: Sequence[Contact],
 ) -> ContactCounts:

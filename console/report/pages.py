@@ -65,7 +65,7 @@ def write_reports(
     known = [facts_of(engine, incident_id, contacts) for incident_id in incident_ids(engine, since)]
     listed = [facts for facts in known if facts is not None]
     pages = {facts.incident.incident_id: _write_page(environment, facts, folder, now) for facts in listed}
-    entries = [{"facts": it, "name": pages[it.incident.incident_id].name} for it in listed]
+    entries = [_entry(it, pages[it.incident.incident_id].name) for it in listed]
     index = _write(folder / "index.html", environment, "index.html.jinja", {"entries": entries, "now": now})
     return Reports(index, pages)
 
@@ -108,6 +108,10 @@ def environment_of(templates: Path) -> Environment:
 def page_name(incident_id: str) -> str:
     """Return the file name of an incident's page; ids are ours, yet a name must never leave its folder."""
     return f"incident-{UNSAFE_IN_A_NAME.sub('_', incident_id)[:LONGEST_NAME]}.html"
+
+
+def _entry(facts: Facts, name: str) -> dict[str, Any]:
+    return {"facts": facts, "name": name, "spark": chart.spark_of(facts.incident)}
 
 
 def _write_page(environment: Environment, facts: Facts, folder: Path, now: datetime) -> Path:

@@ -1,7 +1,8 @@
-"""The report's words for signals, causes, dimensions and reasons. They speak to support leads, not to engineers."""
+"""The report's words for signals, causes, dimensions and reasons; they speak to support leads."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -29,6 +30,13 @@ CAUSES: Mapping[Cause, str] = {
     Cause.APP: "An app version or a device type",
     Cause.HOUSEHOLD: "The subscriber's own network or device",
     Cause.ACCOUNT: "The subscriber's account",
+}
+SIDES: Mapping[Cause, str] = {
+    Cause.SERVICE: "Our service",
+    Cause.ISP: "Access network",
+    Cause.APP: "App or device type",
+    Cause.HOUSEHOLD: "Household",
+    Cause.ACCOUNT: "Account",
 }
 SEVERITIES: Mapping[Severity, str] = {
     Severity.MINOR: "Minor",
@@ -87,6 +95,10 @@ REASONS: Mapping[WithheldReason, tuple[str, str]] = {
         "It waits for their morning, and is dropped if it is over by then.",
     ),
 }
+LONGEST_VALUE = 48
+"""Longer names are cut: a heading must stay a heading."""
+LONGEST_SENTENCE = 400
+INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 NO_CAUSE_YET = "No evidence was recorded."
 
 
@@ -96,8 +108,15 @@ def dimension(name: str) -> str:
 
 
 def value(text: str) -> str:
-    """Name a dimension's value; values that are names of networks, places and titles stay as they are."""
-    return VALUES.get(text, text)
+    """Name a dimension's value; names of networks, places and titles stay as they are, if short enough."""
+    return VALUES.get(text, clean(text, LONGEST_VALUE))
+
+
+def clean(text: str, longest: int = LONGEST_SENTENCE) -> str:
+    """Return untrusted text on one line, without control and direction characters, cut where it is too long."""
+    visible = "".join(" " if unicodedata.category(it) in INVISIBLE else it for it in text)
+    line = " ".join(visible.split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def cohort_name(cohort: Cohort) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from incidents.ledger.schema import windows
 from telemetry.time import Window
@@ -72,14 +73,22 @@ def lease(
         `GRANTED`; `FINISHED` if this window is done; `SUPERSEDED` if a later one is, which has taken in this
         one's events; `HELD` while another owner runs this stage.
     """
-    done = connection.execute(_latest_finished(stage)).first()
+    key = _key(stage, window)
+    done = connection.execute(_LATEST_FINISHED, key).first()
     if done is not None and done.window_end >= window.end:
-        exact = (done.window_start, done.window_end) == (window.start, window.end)
-        return Lease.FINISHED if exact or is_finished(connection, stage, window) else Lease.SUPERSEDED
-    holders = connection.execute(_holders(stage, now)).scalars()
-    if any(holder != owner and not is_gone(holder) for holder in holders):
+        return Lease.FINISHED if is_finished(connection, stage, window) else Lease.SUPERSEDED
+    begun = connection.execute(_UNFINISHED, key).all()
+    if any(
+        row.lease_until > now and row.lease_owner != owner and not is_gone(row.lease_owner) for row in begun
+    ):
         return Lease.HELD
-    _take(connection, stage, window, owner, now + duration)
+    again = any((row.window_start, row.window_end) == (window.start, window.end) for row in begun)
+    values = {"lease_owner": owner, "lease_until": now + duration}
+    if again:
+        connection.execute(_LEASE_AGAIN, key | values)
+    else:
+        names = {"stage": stage, "window_start": window.start, "window_end": window.end}
+        connection.execute(_LEASE_NEW, names | values)
     return Lease.GRANTED
 
 
@@ -99,11 +108,8 @@ def finish(
     LeaseLostError
         If `owner` does not hold the window any more: roll the transaction back.
     """
-    result = connection.execute(
-        update(windows)
-        .where(_is(stage, window), windows.c.lease_owner == owner, windows.c.finished_time.is_(None))
-        .values(finished_time=now, counts=dict(counts), lease_owner=None, lease_until=None)
-    )
+    values = {"of_owner": owner, "finished_time": now, "counts": dict(counts)}
+    result = connection.execute(_FINISH, _key(stage, window) | values)
     if result.rowcount != 1:
         raise LeaseLostError(
             f"The lease on {stage} of window {window.key} was lost; its results were not written."
@@ -112,57 +118,56 @@ def finish(
 
 def is_finished(connection: Connection, stage: str, window: Window) -> bool:
     """Whether a stage of a window is finished."""
-    row = connection.execute(select(windows.c.finished_time).where(_is(stage, window))).first()
+    row = connection.execute(_RESULT, _key(stage, window)).first()
     return row is not None and row.finished_time is not None
 
 
 def finished_counts(connection: Connection, stage: str, window: Window) -> dict[str, int]:
     """Return what a finished stage counted; nothing if it is not finished."""
-    counts = connection.execute(select(windows.c.counts).where(_is(stage, window))).scalar()
-    return dict(counts or {})
+    row = connection.execute(_RESULT, _key(stage, window)).first()
+    return {} if row is None else dict(row.counts or {})
 
 
 def latest_end(connection: Connection, stage: str) -> datetime | None:
     """Return the end of the latest finished window of a stage, or None before the first."""
-    row = connection.execute(_latest_finished(stage)).first()
+    row = connection.execute(_LATEST_FINISHED, {"of_stage": stage}).first()
     return None if row is None else row.window_end
 
 
-def _is(stage: str, window: Window) -> ColumnElement[bool]:
-    return and_(
-        windows.c.stage == stage,
-        windows.c.window_start == window.start,
-        windows.c.window_end == window.end,
+def _key(stage: str, window: Window) -> dict[str, Any]:
+    return {"of_stage": stage, "of_start": window.start, "of_end": window.end}
+
+
+# Built once: building a statement costs more than running it.
+_OF_STAGE = windows.c.stage == bindparam("of_stage")
+_OF_WINDOW = and_(
+    _OF_STAGE,
+    windows.c.window_start == bindparam("of_start"),
+    windows.c.window_end == bindparam("of_end"),
+)
+_LATEST_FINISHED = (
+    select(windows.c.window_end)
+    .where(_OF_STAGE, windows.c.finished_time.is_not(None))
+    .order_by(windows.c.window_end.desc())
+    .limit(1)
+)
+_UNFINISHED = select(
+    windows.c.window_start, windows.c.window_end, windows.c.lease_owner, windows.c.lease_until
+).where(_OF_STAGE, windows.c.finished_time.is_(None))
+_RESULT = select(windows.c.finished_time, windows.c.counts).where(_OF_WINDOW)
+_LEASE_NEW = insert(windows)
+_LEASE_AGAIN = (
+    update(windows)
+    .where(_OF_WINDOW)
+    .values(lease_owner=bindparam("lease_owner"), lease_until=bindparam("lease_until"))
+)
+_FINISH = (
+    update(windows)
+    .where(_OF_WINDOW, windows.c.lease_owner == bindparam("of_owner"), windows.c.finished_time.is_(None))
+    .values(
+        finished_time=bindparam("finished_time"),
+        counts=bindparam("counts"),
+        lease_owner=None,
+        lease_until=None,
     )
-
-
-def _latest_finished(stage: str) -> Select[datetime, datetime]:
-    return (
-        select(windows.c.window_start, windows.c.window_end)
-        .where(windows.c.stage == stage, windows.c.finished_time.is_not(None))
-        .order_by(windows.c.window_end.desc())
-        .limit(1)
-    )
-
-
-def _holders(stage: str, now: datetime) -> Select[str]:
-    return select(windows.c.lease_owner).where(
-        windows.c.stage == stage,
-        windows.c.finished_time.is_(None),
-        windows.c.lease_owner.is_not(None),
-        windows.c.lease_until > now,
-    )
-
-
-def _take(connection: Connection, stage: str, window: Window, owner: str, until: datetime) -> None:
-    connection.execute(delete(windows).where(_is(stage, window)))
-    connection.execute(
-        insert(windows),
-        {
-            "stage": stage,
-            "window_start": window.start,
-            "window_end": window.end,
-            "lease_owner": owner,
-            "lease_until": until,
-        },
-    )
+)
