@@ -123,8 +123,7 @@ def deliver(
     run.sweep_lost()
     while limit > 0 and run.send_next():
         limit -= 1
-    for channel in channels.values():
-        channel.finish()
+    run.finish()
     return DeliveryReport(dict(+run.states), dict(run.cancelled), dict(run.stopped))
 
 
@@ -160,6 +159,14 @@ class _Run:
         else:
             self._send(message)
         return True
+
+    def finish(self) -> None:
+        """Let every channel tidy up; what was sent is sent, whether or not it can."""
+        for name, channel in self.channels.items():
+            try:
+                channel.finish()
+            except ChannelError as error:
+                self.stopped[name] = str(error)
 
     def _take(self) -> tuple[Message | None, WithheldReason | None]:
         now = self.clock()

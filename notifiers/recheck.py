@@ -54,6 +54,7 @@ def standings(connection: Connection, which: ColumnElement[bool]) -> list[Standi
 
 def _standings() -> Select[Any]:
     problem, problem_outbox = notices.alias("problem"), outbox.alias("problem_outbox")
+    target = incidents.alias("target")
     same_episode = (
         (problem.c.subscriber_id == notices.c.subscriber_id)
         & (problem.c.episode == notices.c.episode)
@@ -62,13 +63,16 @@ def _standings() -> Select[Any]:
     joined = (
         notices.outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id)
         .outerjoin(incidents, incidents.c.incident_id == notices.c.incident_id)
+        .outerjoin(target, target.c.incident_id == incidents.c.merged_into)
         .outerjoin(suppressions, suppressions.c.address == func.lower(func.trim(outbox.c.address)))
         .outerjoin(problem, same_episode)
         .outerjoin(problem_outbox, problem_outbox.c.notice_id == problem.c.notice_id)
     )
     return select(
         notices,
+        incidents.c.merged_into,
         incidents.c.resolved_time,
+        target.c.resolved_time.label("target_resolved_time"),
         suppressions.c.address.label("suppressed_address"),
         problem.c.notice_id.label("problem_id"),
         problem.c.withheld_reason.label("problem_withheld"),
@@ -87,7 +91,13 @@ def _standing(row: Row[Any]) -> Standing:
         channel=ChannelName(row.channel),
         kind=TroubleKind(row.kind),
         expires_time=row.expires_time,
-        incident_over=row.resolved_time is not None,
+        incident_over=_over(row),
         problem_heard=told and row.problem_state in HEARD,
         suppressed=row.suppressed_address is not None,
     )
+
+
+def _over(row: Row[Any]) -> bool:
+    """Whether the incident is over; one that was merged lives on in the other."""
+    ended = row.resolved_time if row.merged_into is None else row.target_resolved_time
+    return ended is not None

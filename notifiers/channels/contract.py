@@ -29,5 +29,5 @@ class Channel(Protocol):
         ...
 
     def finish(self) -> None:
-        """Tidy up after a run of sends."""
+        """Tidy up after a run of sends; raise a `ChannelError` if that cannot be done."""
         ...

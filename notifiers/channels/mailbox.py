@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.charset import QP, Charset
@@ -57,25 +59,30 @@ class Mailbox:
 
     def send(self, message: Message) -> Receipt:
         """Write one mail, each file whole or not at all."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        with self._open_folder():
             _write(self.folder / f"{message.notice_id}.html", message.html.encode())
             _write(self.folder / f"{message.notice_id}.eml", eml(message))
-        except OSError as error:
-            raise ChannelPaused(f"The mailbox cannot be written to ({error.strerror}).") from error
         return Receipt(message.notice_id)
 
     def finish(self) -> None:
         """Write the index page anew from the mails that are there."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         environment = Environment(
             loader=FileSystemLoader(self.template_dir),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
         )
-        page = environment.get_template("mailbox/index.html.jinja").render(entries=self._entries())
-        _write(self.index, page.encode())
+        template = environment.get_template("mailbox/index.html.jinja")
+        with self._open_folder():
+            _write(self.index, template.render(entries=self._entries()).encode())
+
+    @contextmanager
+    def _open_folder(self) -> Iterator[None]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            yield
+        except OSError as error:
+            raise ChannelPaused(f"The mailbox cannot be written to ({error.strerror}).") from error
 
     def _entries(self) -> list[Entry]:
         entries = [_entry(path) for path in self.folder.glob("*.eml")]

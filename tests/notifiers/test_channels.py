@@ -138,6 +138,8 @@ class TestMailbox:
         mailbox.folder.write_text("a file is in the way")
         with pytest.raises(ChannelPaused):
             mailbox.send(message)
+        with pytest.raises(ChannelPaused):
+            mailbox.finish()
 
     def test_no_half_file_is_left(self, mailbox, message):
         mailbox.send(message)

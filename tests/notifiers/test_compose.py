@@ -324,3 +324,11 @@ def test_a_context_is_gathered_from_a_decision(trouble, person, decide_one, bran
 def test_composing_uses_nothing_but_its_arguments(composer, context):
     assert composer.compose(context()) == composer.compose(replace(context()))
     assert Recipient("u-1").email_opt_in is False
+
+
+def test_every_variable_of_a_template_is_documented(context, root):
+    guide = (root / "templates" / "notices" / "README.md").read_text()
+    documented = {
+        name for row in re.findall(r"^\| (`.+?) \|", guide, re.MULTILINE) for name in row.split("`")[1::2]
+    }
+    assert documented == set(context().variables())

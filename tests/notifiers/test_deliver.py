@@ -25,6 +25,18 @@ class Crash(BaseException):
     """The process is gone."""
 
 
+class Untidy:
+    """A channel that sends and cannot tidy up."""
+
+    repeatable: ClassVar[bool] = False
+
+    def send(self, message) -> Receipt:
+        return Receipt()
+
+    def finish(self) -> None:
+        raise ChannelPaused("no room")
+
+
 class Scripted:
     """A channel that plays a script: None is sent, anything else is raised."""
 
@@ -92,6 +104,12 @@ def test_what_is_due_is_sent_once(put, engine, noon, states):
 
 def test_nothing_due_does_nothing(engine, noon):
     assert deliver(engine, {EMAIL: Scripted()}, noon) == DeliveryReport()
+
+
+def test_what_was_sent_is_sent_even_if_tidying_up_fails(put, engine, noon):
+    put("u-1")
+    report = deliver(engine, {EMAIL: Untidy()}, noon)
+    assert report == DeliveryReport({"sent": 1}, stopped={"email": "no room"})
 
 
 def test_the_limit_holds(put, engine, noon, states):
@@ -192,6 +210,17 @@ class TestSecondThoughts:
         with engine.begin() as connection:
             connection.execute(update(incidents).values(resolved_time=noon))
         self.check(engine, noon, states, "recovered")
+
+    @pytest.mark.parametrize(("target_over", "told"), [(False, True), (True, False)])
+    def test_a_merged_incident_lives_on(self, target_over, told, put, engine, noon, add_incident):
+        (notice_id,) = put("u-1")
+        add_incident("i-2", resolved_time=noon if target_over else None)
+        merged = update(incidents).where(incidents.c.incident_id == "i-1")
+        with engine.begin() as connection:
+            connection.execute(merged.values(merged_into="i-2", resolved_time=noon))
+        channel = Scripted()
+        deliver(engine, {EMAIL: channel}, noon)
+        assert (channel.sent == [notice_id]) is told
 
     def test_nor_one_that_is_too_old(self, put, engine, noon, states):
         put("u-1")
