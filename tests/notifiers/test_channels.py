@@ -68,10 +68,11 @@ def test_finishing_without_sending_is_fine(channel):
     channel.finish()
 
 
-def test_a_repeatable_channel_has_the_effect_of_once(channel, message, engine, mailbox_folder):
-    if not channel.repeatable:
-        pytest.skip("This channel is never asked to repeat.")
+REPEATABLE = sorted(name for name, kind in REGISTRY.items() if kind.repeatable)
 
+
+@pytest.mark.parametrize("channel", REPEATABLE, indirect=True)
+def test_a_repeatable_channel_has_the_effect_of_once(channel, message, engine, mailbox_folder):
     def effect():
         files = mailbox_folder.iterdir() if mailbox_folder.exists() else ()
         with engine.connect() as connection:
