@@ -1,0 +1,133 @@
+"""The cohort detector: a scan statistic over every cohort and every recent stretch of time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.evidence import Array, Evidence
+from detectors.poisson import excess_llr
+
+SLOTS_PER_BUCKET = 3
+"""Five-minute slots are kept in buckets of a quarter of an hour."""
+HORIZONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
+"""Trailing stretches tried, in buckets: from 15 minutes, for a short sharp fault, to a day, for a slow burn."""
+_GROWTH = 2
+
+
+class CohortScan:
+    """Score each cohort by its most surprising recent stretch of time.
+
+    For a cohort c and each trailing horizon h, with O impairments observed and E expected,
+
+        score_c = max_h  LLR(O_ch, E_ch * (1 + slack) + floor)
+
+    where LLR is the expectation-based Poisson scan statistic (Neill 2009, "Expectation-based scan statistics for
+    monitoring spatial time series data"), over the dispersion estimated from history. The maximum over horizons
+    accumulates evidence over windows as a GLR chart does, so that both a short sharp fault and a slow burn stand out.
+
+    Parameters
+    ----------
+    dispersion
+        Variance over mean of normal counts, at least 1.
+    slack
+        Excess that is never surprising, as a share: the expectation itself is uncertain.
+    floor
+        Added to every expectation: no cohort is so small that a single impairment is a wonder.
+    least
+        Impairments below which nothing is said. They count people, not sessions.
+    """
+
+    def __init__(
+        self, dispersion: float = 1.0, slack: float = 0.15, floor: float = 0.15, least: int = 4
+    ) -> None:
+        self.dispersion = dispersion
+        self.slack = slack
+        self.floor = floor
+        self.least = least
+        self._observed: NDArray[np.float32] = np.zeros((0, max(HORIZONS)), np.float32)
+        self._expected: NDArray[np.float32] = np.zeros((0, max(HORIZONS)), np.float32)
+        self._newest = -1
+
+    def learn(self, evidence: Evidence, units: int, slot: int) -> None:
+        """Add the evidence to the ring of recent buckets."""
+        self._make_room(units)
+        self._advance(slot // SLOTS_PER_BUCKET)
+        self._add(self._observed, self._expected, evidence.clean())
+
+    def score(self, evidence: Evidence, units: int, slot: int) -> Array:
+        """Return the most surprising trailing stretch of each unit, in nats."""
+        trial = CohortScan(self.dispersion, self.slack, self.floor, self.least)
+        trial._observed, trial._expected = self._observed.copy(), self._expected.copy()
+        trial._newest = self._newest
+        trial.learn(evidence, units, slot)
+        return trial.current(units)
+
+    def current(self, units: int) -> Array:
+        """Return the scores of what has been learnt, without new evidence; cheaper than `score`."""
+        scores = np.zeros(units)
+        rows = np.flatnonzero(self._observed[:units].sum(axis=1) >= self.least)
+        if len(rows):
+            observed, expected = self._trailing(self._observed, rows), self._trailing(self._expected, rows)
+            surprise = excess_llr(observed, expected * (1 + self.slack) + self.floor, self.dispersion)
+            scores[rows] = np.where(observed >= self.least, surprise, 0).max(axis=1)
+        return scores
+
+    def suspicion(self, units: NDArray[np.int64], buckets: int = 8) -> float:
+        """Return how surprising the worst of some cohorts is of late, one person's part left out, in nats.
+
+        It asks whether somebody's trouble may be part of a fault that is not yet sure enough to be named.
+        """
+        rows = units[units >= 0]
+        if not len(rows):
+            return 0.0
+        near = [i for i, horizon in enumerate(HORIZONS) if horizon <= buckets]
+        observed = self._trailing(self._observed, rows)[:, near] - 1
+        expected = self._trailing(self._expected, rows)[:, near]
+        surprise = excess_llr(observed, expected * (1 + self.slack) + self.floor, self.dispersion)
+        return float(surprise.max())
+
+    def horizon(self, unit: int) -> int:
+        """Return the trailing stretch, in buckets, in which a unit is most surprising."""
+        rows = np.array([unit])
+        observed, expected = self._trailing(self._observed, rows), self._trailing(self._expected, rows)
+        surprise = excess_llr(observed, expected * (1 + self.slack) + self.floor, self.dispersion)
+        return HORIZONS[int(surprise[0].argmax())]
+
+    def expected_total(self, units: int) -> Array:
+        """Return what was due of each unit over the longest horizon."""
+        return np.asarray(self._expected[:units].sum(axis=1), dtype=float)
+
+    def _trailing(self, ring: NDArray[np.float32], rows: NDArray[np.int64]) -> Array:
+        """Sums over the trailing horizons, shape (rows, horizons)."""
+        width = ring.shape[1]
+        order = (self._newest - np.arange(width)) % width
+        sums = np.cumsum(ring[rows][:, order], axis=1, dtype=float)
+        return np.asarray(sums[:, np.array(HORIZONS) - 1])
+
+    def _make_room(self, units: int) -> None:
+        if units > len(self._observed):
+            extra = max(units, _GROWTH * len(self._observed)) - len(self._observed)
+            room = np.zeros((extra, self._observed.shape[1]), np.float32)
+            self._observed = np.vstack([self._observed, room])
+            self._expected = np.vstack([self._expected, room])
+
+    def _advance(self, newest: int) -> None:
+        """Clear the buckets that come into use; the ring never turns back."""
+        if self._newest < 0:
+            self._newest = newest
+        width = self._observed.shape[1]
+        for bucket in range(max(self._newest + 1, newest - width + 1), newest + 1):
+            self._observed[:, bucket % width] = 0
+            self._expected[:, bucket % width] = 0
+        self._newest = max(self._newest, newest)
+
+    def _add(self, observed: NDArray[np.float32], expected: NDArray[np.float32], new: Evidence) -> None:
+        width = observed.shape[1]
+        bucket = new.slot // SLOTS_PER_BUCKET
+        recent = (bucket > self._newest - width) & (bucket <= self._newest)
+        place = new.unit[recent] * width + bucket[recent] % width
+        for ring, values in ((observed, new.observed), (expected, new.expected)):
+            flat = ring.reshape(-1)
+            cells, inverse = np.unique(place, return_inverse=True)
+            flat[cells] += np.bincount(inverse, values[recent], len(cells)).astype(np.float32)

@@ -1,0 +1,142 @@
+"""Every combination of a few dimensions: which cohorts there are, and which of them a slice belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.finding import Cohort
+from detectors.observations import MISSING, Codes, Vocabularies
+from telemetry.contract import DIMENSIONS
+
+MAX_DIMENSIONS = 3
+NO_COHORT = -1
+TITLE = DIMENSIONS.index("title_id")
+
+_CODE_BITS = 20
+"""Up to a million values a dimension; three of them and the subset's number fit a signed 64-bit key."""
+
+Subset = tuple[int, ...]
+
+
+def subsets(dimensions: Iterable[int], most: int = MAX_DIMENSIONS) -> tuple[Subset, ...]:
+    """Return every combination of one to `most` of the dimensions, and the empty one first."""
+    order = tuple(dimensions)
+    return ((), *(s for size in range(1, most + 1) for s in combinations(order, size)))
+
+
+WATCHED = (*subsets(range(TITLE)), (TITLE,))
+"""What is watched all the time: titles only by themselves, since their combinations are many and short-lived."""
+ALL_SUBSETS = subsets(range(len(DIMENSIONS)))
+"""Where a fault may be localised."""
+
+
+def subset_keys(codes: Codes, number: int, subset: Subset) -> NDArray[np.int64]:
+    """Return one integer per row that names its cohort of one subset, or `NO_COHORT` where a value is missing."""
+    key = np.full(len(codes), number, np.int64)
+    missing = np.zeros(len(codes), bool)
+    for dimension in subset:
+        value = codes[:, dimension].astype(np.int64)
+        missing |= value == MISSING
+        key = (key << _CODE_BITS) | value
+    return np.where(missing, NO_COHORT, key)
+
+
+def cohort_keys(codes: Codes, chosen: Sequence[Subset]) -> NDArray[np.int64]:
+    """Return the cohort keys of each row for each subset, shape (n, subsets)."""
+    return np.column_stack([subset_keys(codes, i, s) for i, s in enumerate(chosen)])
+
+
+def member(codes: Codes, subset: Subset, values: Sequence[int]) -> NDArray[np.bool_]:
+    """Return which rows belong to the cohort with these codes."""
+    inside = np.ones(len(codes), bool)
+    for dimension, value in zip(subset, values, strict=True):
+        inside &= codes[:, dimension] == value
+    return inside
+
+
+def key_values(key: int, subset: Subset) -> tuple[int, ...]:
+    """Return the dimension codes that a cohort key holds."""
+    mask = (1 << _CODE_BITS) - 1
+    shifts = range(_CODE_BITS * (len(subset) - 1), -1, -_CODE_BITS) if subset else ()
+    return tuple((key >> shift) & mask for shift in shifts)
+
+
+def name_cohort(vocabularies: Vocabularies, subset: Subset, values: Sequence[int]) -> Cohort:
+    """Return the cohort in words."""
+    texts = (vocabularies.dimensions[d].text(v) for d, v in zip(subset, values, strict=True))
+    return Cohort(tuple(zip((DIMENSIONS[d] for d in subset), texts, strict=True)))
+
+
+def members(vocabularies: Vocabularies, codes: Codes, cohort: Cohort) -> NDArray[np.bool_]:
+    """Return which rows belong to a cohort in words; a value never seen has no members."""
+    subset = tuple(DIMENSIONS.index(name) for name, _ in cohort.values)
+    values = [vocabularies.dimensions[d].find(v) for d, (_, v) in zip(subset, cohort.values, strict=True)]
+    if MISSING in values:
+        return np.zeros(len(codes), bool)
+    return member(codes, subset, values)
+
+
+class CohortIndex:
+    """Numbers the cohorts of `chosen` subsets as they appear, and remembers them by finest cohort.
+
+    The number of a cohort is a row in a detector's arrays. Each distinct row of dimension codes is expanded into
+    its cohorts once; afterwards it costs one look-up.
+    """
+
+    def __init__(self, chosen: Sequence[Subset] = WATCHED) -> None:
+        self.chosen = tuple(chosen)
+        self._leaves: dict[bytes, int] = {}
+        self._units: dict[int, int] = {}
+        self._keys: list[int] = []
+        self._expansion = np.zeros((0, len(self.chosen)), np.int64)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def units(self, codes: Codes) -> NDArray[np.int64]:
+        """Return the numbers of the cohorts of each row, shape (n, subsets); `NO_COHORT` where a value is missing."""
+        leaves = self.leaves(codes)
+        return self._expansion[leaves]
+
+    def leaves(self, codes: Codes) -> NDArray[np.int64]:
+        """Return the number of each row's finest cohort, shape (n,)."""
+        rows = np.ascontiguousarray(codes)
+        leaves = [self._leaves.get(row.tobytes(), -1) for row in rows]
+        fresh = np.flatnonzero(np.asarray(leaves, np.int64) < 0)
+        if len(fresh):
+            self._learn(np.unique(rows[fresh], axis=0))
+            leaves = [self._leaves[row.tobytes()] for row in rows]
+        return np.asarray(leaves, np.int64)
+
+    def cohort(self, unit: int, vocabularies: Vocabularies) -> Cohort:
+        """Return the cohort that a number stands for."""
+        key = self._keys[unit]
+        subset = self._subset_of(key)
+        return name_cohort(vocabularies, subset, key_values(key, subset))
+
+    def _subset_of(self, key: int) -> Subset:
+        for number, subset in enumerate(self.chosen):
+            if key >> (_CODE_BITS * len(subset)) == number:
+                return subset
+        raise KeyError(key)
+
+    def _learn(self, rows: Codes) -> None:
+        keys = cohort_keys(rows, self.chosen)
+        unique, inverse = np.unique(keys, return_inverse=True)
+        numbers = np.array([self._number(int(k)) for k in unique], np.int64)
+        first = len(self._expansion)
+        self._expansion = np.vstack([self._expansion, numbers[inverse].reshape(keys.shape)])
+        self._leaves.update((row.tobytes(), first + i) for i, row in enumerate(rows))
+
+    def _number(self, key: int) -> int:
+        if key == NO_COHORT:
+            return NO_COHORT
+        unit = self._units.get(key)
+        if unit is None:
+            unit = self._units[key] = len(self._keys)
+            self._keys.append(key)
+        return unit

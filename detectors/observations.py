@@ -1,0 +1,263 @@
+"""Slices as arrays: who was exposed to what, and what went wrong, each judged against the viewer's own normal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from telemetry.contract import DIMENSIONS, Signal
+from telemetry.time import SLOT, naive_utc
+
+SIGNALS = tuple(Signal)
+"""The order of the last axis of every array of flags: buffering, startup, failure, access."""
+PLAYBACK_SIGNALS = (Signal.BUFFERING, Signal.STARTUP, Signal.FAILURE)
+EXPOSURES = ("played", "started", "present", "attempt")
+"""What exposes a viewer to each of `SIGNALS`: playing, starting, being there at all, asking to play."""
+
+MISSING = -1
+"""The code of a NULL dimension: it belongs to no cohort that names the dimension."""
+
+SLOT_US = int(SLOT / timedelta(microseconds=1))
+_SQL = Path(__file__).with_name("sql")
+
+Codes = NDArray[np.int32]
+Flags = NDArray[np.bool_]
+Times = NDArray[np.int64]
+
+
+def read_sql(name: str) -> str:
+    """Return the text of one of this folder's ``.sql`` files."""
+    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def slot_of(moment: datetime) -> int:
+    """Return the number of the five-minute slot that holds `moment`, counted from 1970."""
+    return int(naive_utc(moment).replace(tzinfo=UTC).timestamp() * 1_000_000) // SLOT_US
+
+
+def slot_start(slot: int) -> datetime:
+    """Return when a slot begins."""
+    return datetime.fromtimestamp(slot * SLOT_US / 1_000_000, tz=UTC)
+
+
+def moment_of(microseconds: int) -> datetime:
+    """Return an aware datetime from microseconds since 1970."""
+    return datetime.fromtimestamp(microseconds / 1_000_000, tz=UTC)
+
+
+@dataclass(frozen=True)
+class ImpairmentRule:
+    """When a slice or a session counts as materially bad.
+
+    Parameters
+    ----------
+    min_stalled_ms
+        Least stall time in a five-minute slice; 6 s is 2 % of it.
+    min_session_ms
+        Least stall time in a session.
+    min_ratio
+        Least rebuffering ratio (0 to 1); viewers begin to leave at 1 to 2 % (Dobrian et al. 2011).
+    own_factor
+        How many times the viewer's own usual ratio it must exceed: what was always so is not news.
+    slow_factor, slow_ms
+        A start is slow when it takes this many times what is usual and this many milliseconds longer.
+    memory_hours
+        A person's second impairment within this time is no new evidence about their cohort.
+    """
+
+    min_stalled_ms: int = 6_000
+    min_session_ms: int = 5_000
+    min_ratio: float = 0.02
+    own_factor: float = 3.0
+    slow_factor: float = 2.0
+    slow_ms: int = 3_000
+    memory_hours: int = 6
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters as ``observations.sql`` names them."""
+        names = ("min_stalled_ms", "min_ratio", "own_factor", "slow_factor", "slow_ms", "memory_hours")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def session_parameters(self) -> dict[str, Any]:
+        """The parameters as ``learn_subscribers.sql`` names them."""
+        return {name: getattr(self, name) for name in ("min_session_ms", "min_ratio", "own_factor")}
+
+
+class Vocabulary:
+    """Gives each text a small integer, the same one for as long as the vocabulary lives."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, int] = {}
+        self._texts: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def encode(self, column: Any) -> Codes:
+        """Return the code of each text of an Arrow column, adding those not seen before; NULL is `MISSING`."""
+        encoded = column.combine_chunks().dictionary_encode()
+        known = [MISSING if text is None else self._code(text) for text in encoded.dictionary.to_pylist()]
+        places = encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
+        return np.array([*known, MISSING], np.int32)[places]
+
+    def find(self, text: str) -> int:
+        """Return a text's code, or `MISSING` if it has never been seen."""
+        return self._codes.get(text, MISSING)
+
+    def text(self, code: int) -> str:
+        """Return the text of a code."""
+        return self._texts[code]
+
+    def _code(self, text: str) -> int:
+        code = self._codes.get(text)
+        if code is None:
+            code = self._codes[text] = len(self._texts)
+            self._texts.append(text)
+        return code
+
+
+class Vocabularies:
+    """One vocabulary for each dimension, and for subscribers, sessions and error classes."""
+
+    def __init__(self) -> None:
+        self.dimensions = tuple(Vocabulary() for _ in DIMENSIONS)
+        self.subscribers = Vocabulary()
+        self.sessions = Vocabulary()
+        self.error_classes = Vocabulary()
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Slices as columns; every array has one row a slice.
+
+    Attributes
+    ----------
+    session, subscriber, error_class
+        Codes of `Vocabularies`, shape (n,).
+    slot
+        Five-minute slot number, shape (n,).
+    codes
+        Dimension codes in the order of `DIMENSIONS`, shape (n, 9).
+    exposed, bad, fresh
+        Flags in the order of `SIGNALS`, shape (n, 4): exposed to the signal, impaired by it, and impaired for the
+        first time in a while (see `ImpairmentRule.memory_hours`).
+    playing_ms, stalled_ms
+        Time in the slice, shape (n,).
+    own_ratio
+        The viewer's usual rebuffering ratio, shape (n,).
+    first_us, last_us
+        First and last event of the slice, microseconds since 1970, shape (n,).
+    """
+
+    session: Codes
+    subscriber: Codes
+    slot: NDArray[np.int64]
+    codes: Codes
+    exposed: Flags
+    bad: Flags
+    fresh: Flags
+    playing_ms: NDArray[np.int64]
+    stalled_ms: NDArray[np.int64]
+    own_ratio: NDArray[np.float64]
+    first_us: Times
+    last_us: Times
+    error_class: Codes
+
+    def __len__(self) -> int:
+        return len(self.slot)
+
+    def take(self, rows: NDArray[Any]) -> Observations:
+        """Return the rows that a mask or an index array selects."""
+        return Observations(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    @classmethod
+    def concat(cls, parts: Sequence[Observations]) -> Observations:
+        """Put several together, in order."""
+        return cls(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)})
+
+    @classmethod
+    def empty(cls) -> Observations:
+        """Return no observations."""
+        none = np.zeros(0, np.int64)
+        code = np.zeros(0, np.int32)
+        flags = np.zeros((0, len(SIGNALS)), bool)
+        dims = np.zeros((0, len(DIMENSIONS)), np.int32)
+        return cls(
+            code, code, none, dims, flags, flags, flags, none, none, np.zeros(0), none, none, code
+        )  # fmt: skip
+
+
+def load_observations(
+    connection: duckdb.DuckDBPyConnection,
+    vocabularies: Vocabularies,
+    rule: ImpairmentRule,
+    start: datetime,
+    end: datetime,
+    *,
+    changed_at: datetime | None = None,
+) -> Observations:
+    """Read the slices of ``[start, end)`` from the warehouse and judge them.
+
+    Parameters
+    ----------
+    connection
+        The warehouse's connection; it must hold `slices`, `subscriber_normals` and `device_normals`.
+    vocabularies
+        Filled with what is new.
+    rule
+        When a slice counts as bad.
+    start, end
+        Aware datetimes, compared with the slice's slot.
+    changed_at
+        If given, only the slices of subscribers of whom the merge of the window ending then changed any.
+    """
+    parameters = {**rule.parameters, "from": naive_utc(start), "to": naive_utc(end)}
+    if changed_at is not None:
+        parameters["changed"] = naive_utc(changed_at)
+    query = observations_sql("wanted_all" if changed_at is None else "wanted_changed")
+    return from_arrow(connection.sql(query, params=parameters).to_arrow_table(), vocabularies)
+
+
+def observations_sql(wanted: str) -> str:
+    """Return the query that judges the slices which the file `wanted` selects."""
+    return f"WITH wanted AS (\n{read_sql(wanted)}),\n{read_sql('observations')}"
+
+
+def from_arrow(table: Any, vocabularies: Vocabularies) -> Observations:
+    """Turn the result of ``observations.sql``, an Arrow table, into arrays."""
+    column = {name: table.column(name) for name in table.column_names}
+    dims = [v.encode(column[d]) for d, v in zip(DIMENSIONS, vocabularies.dimensions, strict=True)]
+
+    def numbers(name: str, kind: type = np.int64) -> NDArray[Any]:
+        return np.asarray(column[name].to_numpy()).astype(kind)
+
+    def times(name: str) -> Times:
+        return np.asarray(column[name].to_numpy()).astype("datetime64[us]").astype(np.int64)
+
+    def flags(names: Iterable[str]) -> Flags:
+        return np.column_stack([numbers(name, bool) for name in names])
+
+    return Observations(
+        session=vocabularies.sessions.encode(column["session_id"]),
+        subscriber=vocabularies.subscribers.encode(column["subscriber_id"]),
+        slot=times("slot") // SLOT_US,
+        codes=np.column_stack(dims).astype(np.int32),
+        exposed=flags(EXPOSURES),
+        bad=flags(SIGNALS),
+        fresh=flags(f"fresh_{signal}" for signal in SIGNALS),
+        playing_ms=numbers("playing_ms"),
+        stalled_ms=numbers("stalled_ms"),
+        own_ratio=numbers("own_ratio", float),
+        first_us=times("first_time"),
+        last_us=times("last_time"),
+        error_class=vocabularies.error_classes.encode(column["error_class"]),
+    )

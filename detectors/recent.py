@@ -1,0 +1,128 @@
+"""The last day of observations, kept up to date, and the evidence that each update adds or takes back."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.cohorts import NO_COHORT, CohortIndex
+from detectors.evidence import Array, Evidence
+from detectors.observations import SIGNALS, Flags, Observations
+from detectors.rates import RateModel
+
+
+class Recent:
+    """Observations of a trailing stretch of time with what was expected of each and whether a known fault explains it.
+
+    Parameters
+    ----------
+    model
+        What is normal.
+    index
+        Numbers the cohorts.
+
+    Attributes
+    ----------
+    rows
+        The observations, in no particular order.
+    expected
+        Fresh impairments due, shape (n, 4).
+    explained
+        Whether a known incident accounts for the row's signal, shape (n, 4).
+    """
+
+    def __init__(self, model: RateModel, index: CohortIndex) -> None:
+        self.model = model
+        self.index = index
+        self.rows = Observations.empty()
+        self.expected: Array = np.zeros((0, len(SIGNALS)))
+        self.explained: Flags = np.zeros((0, len(SIGNALS)), bool)
+
+    def replace(self, rows: Observations, explained: Flags, oldest_slot: int) -> list[Evidence]:
+        """Exchange everything known of the subscribers in `rows`, forget what is older than `oldest_slot`.
+
+        Returns
+        -------
+        list of Evidence
+            For each signal the difference that it makes.
+        """
+        leaving = np.isin(self.rows.subscriber, np.unique(rows.subscriber))
+        expected = self.model.expected(rows)
+        changes = self._difference(leaving, rows, expected, explained)
+        keep = ~leaving & (self.rows.slot >= oldest_slot)
+        self.rows = Observations.concat([self.rows.take(keep), rows])
+        self.expected = np.concatenate([self.expected[keep], expected])
+        self.explained = np.concatenate([self.explained[keep], explained])
+        return changes
+
+    def explain(self, explained: Flags) -> list[Evidence]:
+        """Set which rows are explained; returns for each signal the evidence to take back, or to bring back."""
+        evidence = []
+        for signal in range(len(SIGNALS)):
+            turned = self.explained[:, signal] != explained[:, signal]
+            sign = np.where(explained[turned, signal], -1.0, 1.0)
+            evidence.append(
+                self._evidence(self.rows.take(turned), self.expected[turned, signal], signal, sign)
+            )
+        self.explained = explained
+        return evidence
+
+    def _difference(
+        self, leaving: NDArray[np.bool_], rows: Observations, expected: Array, explained: Flags
+    ) -> list[Evidence]:
+        """Evidence of the rows that come, less that of the rows that go; what is in both cancels out unseen."""
+        old = self.rows.take(leaving)
+        old_expected, old_explained = self.expected[leaving], self.explained[leaving]
+        stays_old, stays_new = _unchanged(old, old_explained, rows, explained)
+        evidence = []
+        for signal in range(len(SIGNALS)):
+            goes = ~stays_old & ~old_explained[:, signal]
+            comes = ~stays_new & ~explained[:, signal]
+            evidence.append(
+                Evidence.concat(
+                    [
+                        self._evidence(
+                            old.take(goes), old_expected[goes, signal], signal, np.full(goes.sum(), -1.0)
+                        ),
+                        self._evidence(
+                            rows.take(comes), expected[comes, signal], signal, np.ones(comes.sum())
+                        ),
+                    ]
+                )
+            )
+        return evidence
+
+    def _evidence(self, rows: Observations, expected: Array, signal: int, sign: Array) -> Evidence:
+        """Spread rows over all the cohorts that they belong to."""
+        exposed = rows.exposed[:, signal] | rows.fresh[:, signal]
+        rows, expected, sign = rows.take(exposed), expected[exposed], sign[exposed]
+        if not len(rows):
+            return Evidence.empty()
+        units = self.index.units(rows.codes)
+        width = units.shape[1]
+        spread = Evidence(
+            units.ravel(),
+            np.repeat(rows.slot, width),
+            np.repeat(rows.fresh[:, signal] * sign, width),
+            np.repeat(expected * sign, width),
+            np.repeat(sign, width),
+        )
+        return spread.take(spread.unit != NO_COHORT)
+
+
+def _unchanged(
+    old: Observations, old_explained: Flags, new: Observations, explained: Flags
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which old rows come again just the same, and which new rows were there already."""
+    both = np.concatenate([_signature(old, old_explained), _signature(new, explained)])
+    _, inverse, count = np.unique(both, return_inverse=True, return_counts=True)
+    same = count[inverse.ravel()] > 1
+    return same[: len(old)], same[len(old) :]
+
+
+def _signature(rows: Observations, explained: Flags) -> NDArray[np.void]:
+    """One opaque value per row, equal where all that counts as evidence is equal."""
+    flags = np.packbits(np.hstack([rows.exposed, rows.fresh, explained]), axis=1).astype(np.int64)
+    table = np.column_stack([rows.session.astype(np.int64), rows.slot, rows.codes.astype(np.int64), flags])
+    wide = np.ascontiguousarray(table)
+    return wide.view(np.dtype((np.void, wide.dtype.itemsize * wide.shape[1]))).ravel()

@@ -1,0 +1,65 @@
+-- What detection learns and keeps in the warehouse. Days are UTC.
+
+-- One row a subscriber and day: what their playback was like, gross outliers clipped so that a fault is not
+-- learnt as their normal.
+CREATE TABLE IF NOT EXISTS subscriber_days (
+    day DATE NOT NULL,
+    subscriber_id VARCHAR NOT NULL,
+    playing_ms BIGINT NOT NULL,
+    stalled_ms BIGINT NOT NULL,
+    starts INTEGER NOT NULL,
+    startup_excess DOUBLE NOT NULL,
+    sessions INTEGER NOT NULL,
+    stalling INTEGER NOT NULL
+);
+
+-- One row a device type and day: sums of the logarithm of start-up time.
+CREATE TABLE IF NOT EXISTS device_days (
+    day DATE NOT NULL,
+    device_type VARCHAR,
+    starts INTEGER NOT NULL,
+    log_startup DOUBLE NOT NULL
+);
+
+-- One row a subscriber: their own normal, shrunk towards everyone's; the factors are ratios to everyone's.
+CREATE TABLE IF NOT EXISTS subscriber_normals (
+    subscriber_id VARCHAR NOT NULL,
+    rebuffering_ratio DOUBLE NOT NULL,
+    startup_factor DOUBLE NOT NULL,
+    stalling_factor DOUBLE NOT NULL
+);
+
+-- One row a device type: the usual start-up time.
+CREATE TABLE IF NOT EXISTS device_normals (
+    device_type VARCHAR,
+    startup_ms DOUBLE NOT NULL
+);
+
+-- One row an hour and finest cohort (titles left out): exposures, and of each signal the fresh
+-- impairments (one a person) and all of them.
+CREATE TABLE IF NOT EXISTS cohort_hours (
+    day DATE NOT NULL,
+    hour TIMESTAMP NOT NULL,
+    country VARCHAR,
+    region VARCHAR,
+    isp VARCHAR,
+    cdn VARCHAR,
+    device_type VARCHAR,
+    app_version VARCHAR,
+    connection_type VARCHAR,
+    content_type VARCHAR,
+    attempts INTEGER NOT NULL,
+    slices INTEGER NOT NULL,
+    starts INTEGER NOT NULL,
+    buffering INTEGER NOT NULL,
+    startup INTEGER NOT NULL,
+    failure INTEGER NOT NULL,
+    access INTEGER NOT NULL,
+    all_buffering INTEGER NOT NULL,
+    all_startup INTEGER NOT NULL,
+    all_failure INTEGER NOT NULL,
+    all_access INTEGER NOT NULL
+);
+
+-- Which days the tables above have learnt.
+CREATE TABLE IF NOT EXISTS learnt_days (day DATE PRIMARY KEY);
