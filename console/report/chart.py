@@ -146,11 +146,11 @@ def regrouped(points: Sequence[ChartPoint], width: timedelta) -> list[ChartPoint
 
 
 def spark_of(incident: Incident) -> str:
-    """Return an incident's impaired sessions as a path in a box of 1 by 1, filled from below; for the index."""
+    """Return an incident's impaired sessions as a path in a box of 1 by 1, for the index."""
     if not incident.chart:
         return ""
     points = regrouped(incident.chart, _bar_width(incident.chart, NARROW.bars))
-    top = max(max(it.impaired for it in points), MIN_TOP)
+    top = max(MIN_TOP, *(it.impaired for it in points))
     steps = (f"V{1 - it.impaired / top:.3f}H{i / len(points):.3f}" for i, it in enumerate(points, start=1))
     return f"M0 1{''.join(steps)}V1Z"
 

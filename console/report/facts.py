@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, RowMapping, select
 
 from console.report.contacts import Contact, ContactCounts, counts_of
 from incidents.ledger.rows import incident_from
@@ -123,21 +122,22 @@ def facts_of(engine: Engine, incident_id: str, contacts: Sequence[Contact] | Non
         if row is None:
             return None
         incident = incident_from(row)
-        decisions = _decisions(connection, incident_id)
-        people = {it.subscriber_id: True for it in decisions} | _troubled(connection, incident_id)
         merged = _merged(connection, incident_id)
+        ids = [incident_id, *(it.incident_id for it in merged)]
+        decisions = _decisions(connection, ids)
+        people = _people(decisions) | _troubled(connection, ids)
     counts = None if contacts is None else _contact_counts(incident, decisions, people, contacts)
     return Facts(
         incident,
-        _notices(it for it in decisions if it.kind == TroubleKind.PROBLEM.value),
-        _notices(it for it in decisions if it.kind == TroubleKind.ALL_CLEAR.value),
+        _notices(it for it in decisions if it["kind"] == TroubleKind.PROBLEM.value),
+        _notices(it for it in decisions if it["kind"] == TroubleKind.ALL_CLEAR.value),
         sum(not decided for decided in people.values()),
         merged,
         counts,
     )
 
 
-def _decisions(connection: Connection, incident_id: str) -> Sequence[Row[Any]]:
+def _decisions(connection: Connection, ids: Sequence[str]) -> list[RowMapping]:
     columns = notices.c
     query = (
         select(
@@ -149,17 +149,21 @@ def _decisions(connection: Connection, incident_id: str) -> Sequence[Row[Any]]:
             outbox.c.state,
         )
         .outerjoin(outbox, outbox.c.notice_id == columns.notice_id)
-        .where(columns.incident_id == incident_id)
+        .where(columns.incident_id.in_(ids))
     )
-    rows: Sequence[Row[Any]] = connection.execute(query).all()
-    return rows
+    return list(connection.execute(query).mappings())
 
 
-def _troubled(connection: Connection, incident_id: str) -> dict[str, bool]:
+def _people(decisions: Iterable[RowMapping]) -> dict[str, bool]:
+    """Return everybody on whose problem it was decided."""
+    return {it["subscriber_id"]: True for it in decisions if it["kind"] == TroubleKind.PROBLEM.value}
+
+
+def _troubled(connection: Connection, ids: Sequence[str]) -> dict[str, bool]:
     """Return everybody whom the incident troubled, and whether it was decided what they hear."""
     columns = troubles.c
     query = select(columns.subscriber_id, columns.decided).where(
-        columns.incident_id == incident_id, columns.kind == TroubleKind.PROBLEM.value
+        columns.incident_id.in_(ids), columns.kind == TroubleKind.PROBLEM.value
     )
     return {row.subscriber_id: row.decided for row in connection.execute(query)}
 
@@ -171,14 +175,14 @@ def _merged(connection: Connection, incident_id: str) -> tuple[Incident, ...]:
     return tuple(incident_from(row) for row in connection.execute(query).mappings())
 
 
-def _notices(decisions: Iterable[Row[Any]]) -> Notices:
+def _notices(decisions: Iterable[RowMapping]) -> Notices:
     listed = list(decisions)
-    sent = [it for it in listed if it.withheld_reason is None]
-    channels = sorted({it.channel for it in sent})
-    told = tuple(_told(name, [it.state for it in sent if it.channel == name]) for name in channels)
-    reasons = Counter(it.withheld_reason for it in listed if it.withheld_reason is not None)
+    sent = [it for it in listed if it["withheld_reason"] is None]
+    channels = sorted({it["channel"] for it in sent})
+    told = tuple(_told(name, [it["state"] for it in sent if it["channel"] == name]) for name in channels)
+    reasons = Counter(it["withheld_reason"] for it in listed if it["withheld_reason"] is not None)
     withheld = tuple(Withheld(name, count) for name, count in reasons.most_common())
-    return Notices(told, withheld, min((it.decided_time for it in sent), default=None))
+    return Notices(told, withheld, min((it["decided_time"] for it in sent), default=None))
 
 
 def _told(channel: str, states: Sequence[str | None]) -> Told:
@@ -188,13 +192,13 @@ def _told(channel: str, states: Sequence[str | None]) -> Told:
 
 def _contact_counts(
     incident: Incident,
-    decisions: Iterable[Row[Any]],
+    decisions: Iterable[RowMapping],
     people: dict[str, bool],
     contacts: Sequence[Contact],
 ) -> ContactCounts:
     told = {
-        it.subscriber_id: it.decided_time
+        it["subscriber_id"]: it["decided_time"]
         for it in decisions
-        if it.kind == TroubleKind.PROBLEM.value and it.withheld_reason is None
+        if it["kind"] == TroubleKind.PROBLEM.value and it["withheld_reason"] is None
     }
     return counts_of(contacts, told, people, incident.onset_time, incident.resolved_time)

@@ -113,7 +113,7 @@ def value(text: str) -> str:
 
 
 def clean(text: str, longest: int = LONGEST_SENTENCE) -> str:
-    """Return untrusted text on one line, without control and direction characters, cut where it is too long."""
+    """Return untrusted text on one line, without control and direction characters, cut if too long."""
     visible = "".join(" " if unicodedata.category(it) in INVISIBLE else it for it in text)
     line = " ".join(visible.split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
