@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from telemetry.time import Window, utc
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_FORM = re.compile(r"(\d+)\s*([smhd])")
+_FORM = re.compile(r"([0-9]{1,8})\s*([smhd])")
 
 
 def parse_duration(text: str) -> timedelta:

@@ -13,7 +13,7 @@ from config.settings import ChannelSettings, LedgerSettings, PathSettings, Setti
 from console.replay import count_notices
 from console.reporting import write
 from console.walk import Progress, WorldClock, walk
-from data.demo import make_world
+from data.demo import SEED, make_world
 from incidents.model import Incident
 from telemetry.time import Window
 
@@ -42,7 +42,7 @@ class DemoReport:
     mailbox: Path
 
 
-def demo(folder: Path, settings: Settings, seed: int, progress: Progress) -> DemoReport:
+def demo(folder: Path, settings: Settings, seed: int | None, progress: Progress) -> DemoReport:
     """Make the demo world, run the loop on its bad days, and write the report.
 
     Parameters
@@ -52,7 +52,7 @@ def demo(folder: Path, settings: Settings, seed: int, progress: Progress) -> Dem
     settings
         How to decide and what to say; stores and channels are replaced by ones inside `folder`.
     seed
-        Of the world.
+        Of the world; None for the usual one.
     progress
         Called with the steps done and all steps after each one.
 
@@ -62,7 +62,7 @@ def demo(folder: Path, settings: Settings, seed: int, progress: Progress) -> Dem
         If `folder` holds something else.
     """
     _make_empty(folder)
-    world = make_world(folder / "world", seed=seed)
+    world = make_world(folder / "world", seed=SEED if seed is None else seed)
     clock = WorldClock(world.end)
     inside = demo_settings(settings, folder)
     with open_pipeline(inside, clock) as pipeline:
