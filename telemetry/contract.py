@@ -59,8 +59,8 @@ class Column:
         Limits of a number, in the column's own unit.
     max_length
         Longest text accepted, in characters.
-    pattern
-        Regular expression that the whole text must match, if it has a form.
+    forms
+        Patterns (shell style, as SQL's GLOB) one of which the whole text must match, if it has a form.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Column:
     minimum: int | None = None
     maximum: int | None = None
     max_length: int | None = None
-    pattern: str | None = None
+    forms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ MAX_INTERVAL_MS = 24 * 60 * 60 * 1000
 """Play or stall time since the session's previous event: more than a day is a broken timer."""
 MAX_CODE_LENGTH = 1_000
 """A player's own error code may be a whole message; a failure must not be lost for being wordy."""
-COUNTRY_FORM = "[A-Z]{2}"
+COUNTRY_FORMS = ("[A-Z][A-Z]",)
 """ISO 3166-1 alpha-2."""
-REGION_FORM = "[A-Z]{2}-[A-Z0-9]{1,3}"
+REGION_FORMS = tuple("[A-Z][A-Z]-" + "[A-Z0-9]" * length for length in (1, 2, 3))
 """ISO 3166-2."""
 MAX_STALLS = 100_000
 MAX_BITRATE_KBPS = 1_000_000
@@ -133,8 +133,8 @@ PLAYBACK = Table(
         _count("bitrate_kbps", MAX_BITRATE_KBPS),
         Column("error_class", "VARCHAR", values=FAILURE_CLASSES + DENIAL_CLASSES),
         _text("error_code", length=MAX_CODE_LENGTH),
-        Column("country", "VARCHAR", pattern=COUNTRY_FORM),
-        Column("region", "VARCHAR", pattern=REGION_FORM),
+        Column("country", "VARCHAR", forms=COUNTRY_FORMS),
+        Column("region", "VARCHAR", forms=REGION_FORMS),
         _text("isp"),
         _text("cdn"),
         Column("device_type", "VARCHAR", values=DEVICE_TYPES),
@@ -180,14 +180,11 @@ CONTACTS = Table(
 )
 
 APPLIES_TO = {
-    "startup_ms": ("play_started",),
-    **dict.fromkeys(
-        ("playing_ms", "stalled_ms", "stall_count", "bitrate_kbps"),
-        ("heartbeat", "play_failed", "play_ended"),
-    ),
-    "error_class": ("play_failed", "access_denied"),
+    ("startup_ms",): ("play_started",),
+    ("playing_ms", "stalled_ms", "stall_count", "bitrate_kbps"): ("heartbeat", "play_failed", "play_ended"),
+    ("error_class",): ("play_failed", "access_denied"),
 }
-"""The events on which a column may have a value; on any other it is NULL."""
+"""The events on which columns may have a value; on any other they are NULL."""
 
 CLASSES_OF = {"play_failed": FAILURE_CLASSES, "access_denied": DENIAL_CLASSES}
 """The error classes that each event may name."""

@@ -1,18 +1,20 @@
 """A file on its way in: its rows under the contract's names and types, each with what is wrong with it.
 
-The relation ``incoming`` has ``line``, ``raw``, the table's columns and ``problem`` (NULL, or ``reason|detail``).
-A typed file is a view, read where it lies; text is parsed once into a temporary table.
+The relation ``incoming`` has ``line``, ``raw``, the table's columns, ``problem`` (NULL, or ``reason|detail``) and
+``good`` (whether there is none). A typed file is a view, read where it lies; text is parsed once into a temporary table.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import duckdb
 
-from telemetry.adapters.reading import Reading, identifier
+from telemetry.adapters.reading import CAREFUL_ROWS, Reading, identifier
 from telemetry.contract import Column, Table
-from telemetry.quarantine import MAX_RAW_LENGTH, judgement
+from telemetry.quarantine import MAX_RAW_LENGTH, goodness, judgement
 from telemetry.sources import Source
 from telemetry.time import Window, naive_utc
 
@@ -73,7 +75,7 @@ def _open_carefully(
 
 
 def _has_problems(connection: duckdb.DuckDBPyConnection) -> bool:
-    return connection.execute("FROM incoming WHERE problem IS NOT NULL LIMIT 1").fetchone() is not None
+    return connection.execute("FROM incoming WHERE NOT good LIMIT 1").fetchone() is not None
 
 
 def _make_incoming(
@@ -83,34 +85,53 @@ def _make_incoming(
     now: datetime,
     window: Window | None,
 ) -> None:
-    drop_incoming(connection)
-    kind = "VIEW" if reading.typed else "TABLE"
-    connection.execute(f"CREATE TEMP {kind} incoming AS {_judged(reading, table, now, window)}")
+    _make_found(connection, reading, table)
+    names = ", ".join(table.names)
+    judged = f"""
+        SELECT line, left(raw, {MAX_RAW_LENGTH}) AS raw, {names},
+            CASE WHEN broken IS NOT NULL THEN 'broken_line|' || broken ELSE {judgement(table, now)} END AS problem,
+            broken IS NULL AND {goodness(table, now)} AS good
+        FROM found
+        WHERE {_within(table, window)}"""
+    if not reading.typed:
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE incoming_rows AS SELECT * EXCLUDE (good) FROM ({judged})"
+        )
+        judged = "SELECT *, problem IS NULL AS good FROM incoming_rows"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW incoming AS {judged}")
+
+
+def _make_found(connection: duckdb.DuckDBPyConnection, reading: Reading, table: Table) -> None:
+    """Make ``found``: the rows as read, under the contract's names and types, not judged yet."""
+    typed = ",\n".join(_typed(column, reading.columns.get(column.name)) for column in table.columns)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW found AS SELECT line, raw, broken, {typed} FROM ({reading.relation})"
+    )
+
+
+@contextmanager
+def narrowed(connection: duckdb.DuckDBPyConnection, reading: Reading, table: Table) -> Iterator[None]:
+    """Let ``incoming`` be only the rows whose key is in ``contested_ids``: a typed file is not judged twice for a few."""
+    if not reading.typed:
+        yield
+        return
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE narrowed AS"
+        f" SELECT * REPLACE (NULL::VARCHAR AS raw) FROM found SEMI JOIN contested_ids USING ({table.key})"
+    )
+    connection.execute("CREATE OR REPLACE TEMP VIEW found AS FROM narrowed")
+    try:
+        yield
+    finally:
+        _make_found(connection, reading, table)
 
 
 def drop_incoming(connection: duckdb.DuckDBPyConnection) -> None:
     """Forget the relation ``incoming``."""
-    for kind, catalogue in (("VIEW", "duckdb_views()"), ("TABLE", "duckdb_tables()")):
-        name = kind.lower()
-        found = connection.execute(
-            f"SELECT 1 FROM {catalogue} WHERE temporary AND {name}_name = 'incoming'"
-        ).fetchone()
-        if found:
-            connection.execute(f"DROP {kind} incoming")
-
-
-def _judged(reading: Reading, table: Table, now: datetime, window: Window | None) -> str:
-    names = ", ".join(table.names)
-    typed = ",\n".join(_typed(column, reading.columns.get(column.name)) for column in table.columns)
-    return f"""
-        SELECT line, left(raw, {MAX_RAW_LENGTH}) AS raw, {names}, problem
-        FROM (
-            SELECT *, CASE WHEN broken IS NOT NULL THEN 'broken_line|' || broken ELSE
-                {judgement(table, now)}
-            END AS problem
-            FROM (SELECT line, raw, broken, {typed} FROM ({reading.relation}))
-        )
-        WHERE {_within(table, window)}"""
+    connection.execute("DROP VIEW IF EXISTS incoming")
+    connection.execute("DROP VIEW IF EXISTS found")
+    for name in ("incoming_rows", "narrowed", CAREFUL_ROWS):
+        connection.execute(f"DROP TABLE IF EXISTS {name}")
 
 
 def _within(table: Table, window: Window | None) -> str:
@@ -137,7 +158,7 @@ def _typed(column: Column, found: str | None) -> str:
 def _text(column: Column, found: str) -> str:
     name = identifier(column.name)
     if found == "VARCHAR":
-        return f"nullif({name}, '') AS {name}, NULL AS found_{column.name}"
+        return f"{name}, NULL AS found_{column.name}"
     plain = found.split("(", maxsplit=1)[0] in (*NATURAL["VARCHAR"], *NATURAL["INTEGER"])
     value = f"{name}::VARCHAR" if plain else "NULL::VARCHAR"
     return f"{value} AS {name}, {name} AS found_{column.name}"

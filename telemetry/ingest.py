@@ -191,12 +191,21 @@ class _Arrival:
         """Take in the good rows, quarantine the others, and note what concerns the whole file."""
         with self.warehouse.transaction():
             batch_id = self._next_batch()
-            rows = int(self._value("SELECT count(*) FROM incoming"))
-            stored = store_playback if self.source.table is PLAYBACK else store_people
-            good, accepted = stored(self.warehouse, self.source.table, batch_id)
+            rows = self._count_rows(reading)
+            good, accepted = self._store_rows(reading, batch_id, rows)
             self._collect_refused(with_rows=good < rows)
             self._note_oddities(reading, rows)
             return self._finish(batch_id, _Counts(rows, accepted, good - accepted))
+
+    def _count_rows(self, reading: Reading) -> int:
+        if reading.rows is not None and self.window is None:
+            return reading.rows
+        return self._count("SELECT count(*) FROM incoming")
+
+    def _store_rows(self, reading: Reading, batch_id: int, rows: int) -> tuple[int, int]:
+        if self.source.table is PLAYBACK:
+            return store_playback(self.warehouse, reading, batch_id, rows)
+        return store_people(self.warehouse, self.source.table.name)
 
     def _note_oddities(self, reading: Reading, rows: int) -> None:
         for name in unknown_columns(reading, self.source.table):
@@ -239,11 +248,10 @@ class _Arrival:
         return FileReport(str(self.source.path), name, format, quarantined=quarantined, **vars(counts))
 
     def _next_batch(self) -> int:
-        return int(self._value("SELECT coalesce(max(batch_id), 0) + 1 FROM batches"))
+        return self._count("SELECT coalesce(max(batch_id), 0) + 1 FROM batches")
 
-    def _value(self, query: str) -> Any:
-        row = self.warehouse.connection.execute(query).fetchone()
-        return row[0] if row else None
+    def _count(self, query: str) -> int:
+        return int(self.warehouse.connection.execute(query).fetchall()[0][0])
 
     @property
     def _facts(self) -> dict[str, Any]:

@@ -43,31 +43,16 @@ def merge_all(warehouse: Warehouse, until: datetime) -> MergeReport:
 
 def _merge(warehouse: Warehouse, until: datetime) -> MergeReport:
     with warehouse.transaction():
-        first_batch, last_batch, from_time = warehouse.run("open_batches", until=until)[0]
-        stale = warehouse.connection.execute("SELECT count(*) FROM stale_sessions").fetchone() != (0,)
+        first_batch, last_batch, from_time, stale = warehouse.run("merge_open", until=until)[0]
         if first_batch is None and not stale:
             return MergeReport()
-        warehouse.run(
-            "fresh",
-            first_batch=first_batch or 0,
-            last_batch=last_batch or 0,
-            from_time=from_time or until,
-            until=until,
-        )
+        span = {"first_batch": first_batch or 0, "last_batch": last_batch or 0, "until": until}
+        warehouse.run("merge_fresh", from_time=from_time or until, **span)
         if stale:
-            warehouse.run("recount", until=until)
-        report = _count_in(warehouse, until)
-        warehouse.run("mark_merged", until=until)
-    return report
-
-
-def _count_in(warehouse: Warehouse, until: datetime) -> MergeReport:
-    events, first_slot = warehouse.run("fresh_extent")[0]
-    if not events:
-        return MergeReport()
-    warehouse.run("slices", first_slot=first_slot)
-    if warehouse.run("mixed_slices")[0][0]:
-        warehouse.run("blend_contexts")
-    slices = warehouse.run("put_slices", until=until)[0][0]
-    sessions = warehouse.run("sessions", until=until)[0][0]
+            warehouse.run("merge_recount", until=until)
+        slices = warehouse.run("merge_slices")[0][0]
+        events, sessions, mixed = warehouse.run("merge_found")[0]
+        if mixed:
+            warehouse.run("merge_blend", until=until)
+        warehouse.run("merge_put", **span)
     return MergeReport(int(events), int(slices), int(sessions))

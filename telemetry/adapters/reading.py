@@ -28,6 +28,8 @@ class Reading:
         Whether ``line`` and ``raw`` are true. A quick reading that meets a bad row is read again with care.
     typed
         Whether the file itself is typed and cheap to read twice; text is parsed once into a temporary table.
+    rows
+        Rows in the file, where it says so itself.
     damage
         A sentence on where the file ends early, if it does.
     """
@@ -36,6 +38,7 @@ class Reading:
     columns: Mapping[str, str]
     exact: bool = True
     typed: bool = False
+    rows: int | None = None
     damage: str | None = None
 
 

@@ -2,4 +2,4 @@
 INSERT INTO refused
 SELECT line, split_part(problem, '|', 1), split_part(problem, '|', 2), raw
 FROM incoming
-WHERE problem IS NOT NULL;
+WHERE NOT good;

@@ -1,7 +1,7 @@
--- Events of this file that earlier files brought already, in one range of time.
+-- Stored events that this file brings again, in one range of time.
 INSERT INTO stored_copies
-SELECT stored.rowid AS row_id, stored.*
+SELECT stored.rowid AS stored_row, stored.*
 FROM event_rows AS stored
-WHERE stored.batch_id <> $batch_id
-    AND stored.occurred_time >= $from_time AND stored.occurred_time < $until_time
-    AND stored.event_id IN (SELECT event_id FROM event_rows WHERE batch_id = $batch_id);
+SEMI JOIN arriving_ids USING (event_id)
+WHERE stored.occurred_time >= $from_time AND stored.occurred_time < $until_time
+    AND stored.rowid NOT IN (SELECT stored_row FROM stored_copies);

@@ -1,37 +1,25 @@
 -- Puffer's chunks (a stream is a run of video chunks of 2.002 s) as playback events of the contract.
--- A chunk is shown when it has arrived and the one before it has been played: with D the length of a chunk, chunk i
--- is shown at i*D + max over j <= i of (arrival of j - j*D). The player stalls for what is missing between two chunks;
--- gaps below 50 ms lengthen the stall time without counting as one more stall.
+-- puffer_stalls holds, for each chunk, how long the player stalled before it (see the adapter).
 -- Milliseconds are rounded on the running total, so that they add up to the rounded total.
 WITH chunks AS (
     SELECT
         dataset || '/' || session AS stream,
         row_number() OVER (PARTITION BY dataset, session ORDER BY file_row_number) AS chunk,
-        first_value(file_row_number + 1) OVER (PARTITION BY dataset, session ORDER BY file_row_number) AS line,
+        count(*) OVER (PARTITION BY dataset, session) AS chunks,
+        file_row_number + 1 AS line,
         start_time::TIMESTAMPTZ::TIMESTAMP AS sent_time,
         end_time::TIMESTAMPTZ::TIMESTAMP AS arrived_time,
-        size * 8 / 2.002 AS kbps
+        size * 8 / 2.002 AS kbps,
+        stalled_s
     FROM read_parquet($source, file_row_number = true)
-),
-shown AS (
-    SELECT
-        *,
-        chunk * 2.002 + max(epoch(arrived_time) - chunk * 2.002) OVER (PARTITION BY stream ORDER BY chunk) AS shown_s
-    FROM chunks
-),
-played AS (
-    SELECT
-        *,
-        greatest(shown_s - lag(shown_s, 1, shown_s) OVER (PARTITION BY stream ORDER BY chunk) - 2.002, 0) AS stalled_s,
-        count(*) OVER (PARTITION BY stream) AS chunks
-    FROM shown
+    JOIN puffer_stalls ON puffer_stalls.line = file_row_number + 1
 ),
 running AS (
     SELECT
         *,
         round(1000 * sum(stalled_s) OVER (PARTITION BY stream ORDER BY chunk))::BIGINT AS stalled_so_far_ms,
         round(2002 * chunk)::BIGINT AS played_so_far_ms
-    FROM played
+    FROM chunks
 ),
 events AS (
     SELECT stream || '#0' AS event_id, stream, line, sent_time AS event_time, 'play_requested' AS event,
@@ -44,12 +32,12 @@ events AS (
     FROM running
     WHERE chunk = 1
     UNION ALL
-    SELECT stream || '#' || (chunk + 1), stream, line, make_timestamp((shown_s * 1000000)::BIGINT),
+    SELECT stream || '#' || (chunk + 1), stream, line, arrived_time,
         CASE WHEN chunk = chunks THEN 'play_ended' ELSE 'heartbeat' END,
         NULL,
         played_so_far_ms - lag(played_so_far_ms, 1, 0) OVER (PARTITION BY stream ORDER BY chunk),
         stalled_so_far_ms - lag(stalled_so_far_ms, 1, 0) OVER (PARTITION BY stream ORDER BY chunk),
-        (stalled_s > 0.05)::INTEGER,
+        (stalled_s > 0)::INTEGER,
         round(kbps)::INTEGER
     FROM running
 )

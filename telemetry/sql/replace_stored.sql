@@ -1,8 +1,14 @@
--- Stored events that give way to a copy received earlier.
+-- Stored events that give way to a copy received earlier. If one was merged already, what its session counted is
+-- counted afresh by the next merge: the old copy's session, and the new one's should it name another.
 INSERT INTO stale_sessions
-SELECT DISTINCT contexts.session_id
+SELECT DISTINCT contests.session_key
 FROM contests
-JOIN contexts ON contexts.context_id IN (contests.stored_context, contests.incoming_context)
-WHERE incoming_wins AND was_merged;
+WHERE event_id IN (
+    SELECT event_id
+    FROM contests
+    JOIN batches USING (batch_id)
+    WHERE stored_row IS NOT NULL AND place > 1 AND received_time < merged_until
+);
 
-DELETE FROM event_rows WHERE rowid IN (SELECT stored_row FROM contests WHERE incoming_wins);
+DELETE FROM event_rows
+WHERE rowid IN (SELECT stored_row FROM contests WHERE stored_row IS NOT NULL AND place > 1);

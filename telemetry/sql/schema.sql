@@ -34,9 +34,11 @@ CREATE TABLE IF NOT EXISTS quarantine (
 );
 
 -- Who watched what, over which networks, on which device: one row a distinct combination.
--- context_id is a hash of the row, so the same combination has the same id in every file.
+-- context_id is a hash of the row, so the same combination has the same id in every file; session_key is a hash of
+-- session_id. Work on whole numbers is several times faster than on text.
 CREATE TABLE IF NOT EXISTS contexts (
     context_id       UBIGINT NOT NULL,
+    session_key      UBIGINT NOT NULL,
     session_id       VARCHAR NOT NULL,
     subscriber_id    VARCHAR NOT NULL,
     country          VARCHAR,
@@ -50,19 +52,12 @@ CREATE TABLE IF NOT EXISTS contexts (
     title_id         VARCHAR
 );
 
-CREATE OR REPLACE MACRO context_key(
-    session_id, subscriber_id, country, region, isp, cdn, device_type, app_version, connection_type, content_type,
-    title_id
-) AS hash(
-    session_id, subscriber_id, country, region, isp, cdn, device_type, app_version, connection_type, content_type,
-    title_id
-);
-
 CREATE TABLE IF NOT EXISTS event_rows (
     event_id       VARCHAR NOT NULL USING COMPRESSION uncompressed,  -- unique text: compressing it is a third of the insert
     event_time     TIMESTAMP NOT NULL,
     received_time  TIMESTAMP NOT NULL,
     occurred_time  TIMESTAMP NOT NULL,  -- event_time, or received_time where the player's clock cannot be right
+    session_key    UBIGINT NOT NULL,
     context_id     UBIGINT NOT NULL,
     event          event_name NOT NULL,
     startup_ms     INTEGER,
@@ -83,12 +78,12 @@ CREATE TABLE IF NOT EXISTS strays (
 
 -- Sessions of which a merged event was replaced by a copy received earlier: the next merge counts them afresh.
 CREATE TABLE IF NOT EXISTS stale_sessions (
-    session_id  VARCHAR NOT NULL
+    session_key  UBIGINT NOT NULL
 );
 
 -- One row a session and five-minute slot of occurred_time.
 CREATE TABLE IF NOT EXISTS slice_rows (
-    session_id       VARCHAR NOT NULL,
+    session_key      UBIGINT NOT NULL,
     slot             TIMESTAMP NOT NULL,
     context_id       UBIGINT NOT NULL,
     requested        INTEGER NOT NULL,
@@ -110,40 +105,6 @@ CREATE TABLE IF NOT EXISTS slice_rows (
     changed_time     TIMESTAMP NOT NULL
 );
 
--- One row a playback attempt: the same sums over its slices.
-CREATE TABLE IF NOT EXISTS sessions (
-    session_id       VARCHAR NOT NULL,
-    subscriber_id    VARCHAR NOT NULL,
-    started_time     TIMESTAMP NOT NULL,  -- of its first event
-    last_time        TIMESTAMP NOT NULL,
-    first_slot       TIMESTAMP NOT NULL,
-    country          VARCHAR,
-    region           VARCHAR,
-    isp              VARCHAR,
-    cdn              VARCHAR,
-    device_type      VARCHAR,
-    app_version      VARCHAR,
-    connection_type  VARCHAR,
-    content_type     VARCHAR,
-    title_id         VARCHAR,
-    outcome          VARCHAR NOT NULL,    -- playing, ended, failed, denied, abandoned (left before the first frame)
-    requested        INTEGER NOT NULL,
-    started          INTEGER NOT NULL,
-    failed           INTEGER NOT NULL,
-    denied           INTEGER NOT NULL,
-    ended            INTEGER NOT NULL,
-    startup_ms       INTEGER,
-    playing_ms       BIGINT NOT NULL,
-    stalled_ms       BIGINT NOT NULL,
-    stall_count      BIGINT NOT NULL,
-    bitrate_kbps_ms  BIGINT NOT NULL,
-    error_class      VARCHAR,
-    error_code       VARCHAR,
-    last_received    TIMESTAMP NOT NULL,
-    events           INTEGER NOT NULL,
-    changed_time     TIMESTAMP NOT NULL
-);
-
 CREATE OR REPLACE VIEW events AS
 SELECT
     e.event_id, e.event_time, e.received_time, c.session_id, c.subscriber_id, e.event::VARCHAR AS event,
@@ -156,7 +117,7 @@ JOIN contexts AS c USING (context_id);
 
 CREATE OR REPLACE VIEW slices AS
 SELECT
-    s.session_id, c.subscriber_id, s.slot,
+    c.session_id, c.subscriber_id, s.slot,
     c.country, c.region, c.isp, c.cdn, c.device_type, c.app_version, c.connection_type, c.content_type, c.title_id,
     s.requested, s.started, s.failed, s.denied, s.ended, s.startup_ms,
     s.playing_ms, s.stalled_ms, s.stall_count, s.bitrate_kbps_ms,
@@ -164,3 +125,45 @@ SELECT
     s.first_time, s.last_time, s.last_received, s.events, s.changed_time
 FROM slice_rows AS s
 JOIN contexts AS c USING (context_id);
+
+-- One row a playback attempt: the same sums over its slices, and so always in step with them.
+CREATE OR REPLACE VIEW sessions AS
+WITH by_context AS (
+    SELECT
+        session_key, context_id,
+        min(first_time) AS started_time, max(last_time) AS last_time, min(slot) AS first_slot,
+        sum(requested) AS requested, sum(started) AS started, sum(failed) AS failed, sum(denied) AS denied,
+        sum(ended) AS ended, max(startup_ms) AS startup_ms, sum(playing_ms) AS playing_ms,
+        sum(stalled_ms) AS stalled_ms, sum(stall_count) AS stall_count, sum(bitrate_kbps_ms) AS bitrate_kbps_ms,
+        max(error_class) AS error_class, max(error_code) AS error_code, max(last_received) AS last_received,
+        sum(events) AS events, max(changed_time) AS changed_time
+    FROM slice_rows
+    GROUP BY ALL
+),
+whole AS (
+    SELECT
+        min(c.session_id) AS session_id, min(c.subscriber_id) AS subscriber_id,
+        min(started_time) AS started_time, max(last_time) AS last_time, min(first_slot) AS first_slot,
+        max(c.country) AS country, max(c.region) AS region, max(c.isp) AS isp, max(c.cdn) AS cdn,
+        max(c.device_type) AS device_type, max(c.app_version) AS app_version,
+        max(c.connection_type) AS connection_type, max(c.content_type) AS content_type, max(c.title_id) AS title_id,
+        sum(requested)::BIGINT AS requested, sum(started)::BIGINT AS started, sum(failed)::BIGINT AS failed,
+        sum(denied)::BIGINT AS denied, sum(ended)::BIGINT AS ended, max(startup_ms) AS startup_ms,
+        sum(playing_ms)::BIGINT AS playing_ms, sum(stalled_ms)::BIGINT AS stalled_ms,
+        sum(stall_count)::BIGINT AS stall_count, sum(bitrate_kbps_ms)::BIGINT AS bitrate_kbps_ms,
+        max(error_class)::VARCHAR AS error_class, max(error_code) AS error_code,
+        max(last_received) AS last_received, sum(events)::BIGINT AS events, max(changed_time) AS changed_time
+    FROM by_context AS s
+    JOIN contexts AS c USING (context_id)
+    GROUP BY s.session_key
+)
+SELECT
+    *,
+    CASE
+        WHEN failed > 0 THEN 'failed'
+        WHEN denied > 0 THEN 'denied'
+        WHEN ended > 0 AND started = 0 AND playing_ms = 0 THEN 'abandoned'  -- left before the first frame
+        WHEN ended > 0 THEN 'ended'
+        ELSE 'playing'
+    END AS outcome
+FROM whole;

@@ -1,20 +1,6 @@
--- The good rows of a file, duplicates still among them. An event's own time is believed only where it can be true:
--- not after it was received, and at most twelve hours before.
-INSERT INTO event_rows
-SELECT
-    event_id, event_time, received_time,
-    CASE
-        WHEN event_time > received_time OR event_time < received_time - INTERVAL 12 HOURS THEN received_time
-        ELSE event_time
-    END AS occurred_time,
-    context_key(
-        session_id, subscriber_id, country, region, isp, cdn, device_type, app_version, connection_type,
-        content_type, title_id
-    ) AS context_id,
-    TRY_CAST(event AS event_name) AS event,
-    startup_ms, playing_ms, stalled_ms, stall_count, bitrate_kbps,
-    TRY_CAST(error_class AS error_class) AS error_class,
-    error_code,
-    $batch_id AS batch_id
-FROM incoming
-WHERE problem IS NULL;
+-- The good rows whose id comes once.
+INSERT INTO event_rows BY NAME
+SELECT * EXCLUDE (line, good), $batch_id AS batch_id
+FROM arriving_events
+ANTI JOIN contested_ids USING (event_id)
+WHERE good;

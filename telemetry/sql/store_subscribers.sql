@@ -1,8 +1,8 @@
 -- New and changed subscribers; of several rows with one subscriber_id the last stays.
 CREATE OR REPLACE TEMP TABLE newest AS
-SELECT * EXCLUDE (line, raw, problem)
+SELECT * EXCLUDE (line, raw, problem, good)
 FROM incoming
-WHERE problem IS NULL
+WHERE good
 QUALIFY row_number() OVER (PARTITION BY subscriber_id ORDER BY line DESC) = 1;
 
 CREATE OR REPLACE TEMP TABLE changed AS
@@ -13,5 +13,5 @@ DELETE FROM subscribers WHERE subscriber_id IN (SELECT subscriber_id FROM change
 INSERT INTO subscribers BY NAME FROM changed ORDER BY subscriber_id;
 
 SELECT
-    (SELECT count(*) FROM incoming WHERE problem IS NULL) AS good,
+    (SELECT count(*) FROM incoming WHERE good) AS good,
     (SELECT count(*) FROM changed) AS changed;

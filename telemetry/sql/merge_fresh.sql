@@ -1,7 +1,9 @@
--- What the events not merged yet add, by context and slot: the heavy step, and all of it is whole numbers.
+-- What the events not merged yet add, by session and slot: the heavy step, and all of it is whole numbers.
 CREATE OR REPLACE TEMP TABLE fresh AS
 SELECT
-    context_id,
+    session_key,
+    min(context_id) AS context_id,
+    max(context_id) AS other_context_id,
     time_bucket(INTERVAL 5 MINUTES, occurred_time) AS slot,
     count(*) FILTER (WHERE event = 'play_requested') AS requested,
     count(*) FILTER (WHERE event = 'play_started') AS started,
@@ -20,8 +22,8 @@ SELECT
     max(received_time) AS last_received,
     count(*) AS events
 FROM event_rows
-JOIN open_batches USING (batch_id)
-WHERE batch_id BETWEEN $first_batch AND $last_batch
+JOIN batches USING (batch_id)
+WHERE event_rows.batch_id BETWEEN $first_batch AND $last_batch
     AND received_time >= $from_time AND received_time < $until
-    AND received_time >= open_batches.from_time
-GROUP BY ALL;
+    AND (batches.merged_until IS NULL OR received_time >= batches.merged_until)
+GROUP BY session_key, slot;

@@ -1,13 +1,12 @@
 -- Sessions of which a merged event was replaced are counted afresh: out with what was counted, and all their events
 -- that any merge may have seen count as fresh.
-CREATE OR REPLACE TEMP TABLE stale_contexts AS
-SELECT context_id, session_id FROM contexts WHERE session_id IN (FROM stale_sessions);
+DELETE FROM fresh WHERE session_key IN (FROM stale_sessions);
 
-DELETE FROM fresh WHERE context_id IN (SELECT context_id FROM stale_contexts);
-
-INSERT INTO fresh
+INSERT INTO fresh BY NAME
 SELECT
-    context_id,
+    session_key,
+    min(context_id) AS context_id,
+    max(context_id) AS other_context_id,
     time_bucket(INTERVAL 5 MINUTES, occurred_time) AS slot,
     count(*) FILTER (WHERE event = 'play_requested') AS requested,
     count(*) FILTER (WHERE event = 'play_started') AS started,
@@ -27,12 +26,10 @@ SELECT
     count(*) AS events
 FROM event_rows
 JOIN batches USING (batch_id)
-WHERE context_id IN (SELECT context_id FROM stale_contexts)
+WHERE session_key IN (FROM stale_sessions)
     AND received_time < greatest($until, coalesce(merged_until, $until))
-GROUP BY ALL;
+GROUP BY session_key, slot;
 
-DELETE FROM slice_rows WHERE session_id IN (FROM stale_sessions);
-
-DELETE FROM sessions WHERE session_id IN (FROM stale_sessions);
+DELETE FROM slice_rows WHERE session_key IN (FROM stale_sessions);
 
 DELETE FROM stale_sessions;
