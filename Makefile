@@ -7,6 +7,8 @@ WORKERS ?= 2
 # The locks are complete, so nothing is left to resolve; Python compiles what it imports when it does.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
+APT_INSTALL := $(shell command -v sudo) sh -c 'apt-get update && apt-get install -y --no-install-recommends "$$@"' --
+
 # Checks see only this much of the caller's environment: no keys, no settings, no colours.
 SCRUBBED := env -i PATH="$(CURDIR)/$(BIN):$(PATH)" HOME="$(HOME)" LANG=C.UTF-8 CI="$(CI)"
 
@@ -47,9 +49,10 @@ test: $(VENV)/dev.stamp  ## Run the tests
 
 check: lint test  ## All that a change must pass
 
-browser:  ## Install what browser and SendGrid tests need: Chromium from Debian, Prism from npm
-	command -v chromium >/dev/null || { $$(command -v sudo) apt-get update && $$(command -v sudo) apt-get install -y --no-install-recommends chromium; }
-	test ! -f tests/sendgrid/package.json || npm ci --prefix tests/sendgrid --no-audit --no-fund
+browser:  ## Install what browser and SendGrid tests need: Chromium and Node from Debian, Prism from npm
+	command -v chromium >/dev/null || $(APT_INSTALL) chromium
+	command -v npm >/dev/null || $(APT_INSTALL) nodejs npm
+	npm ci --prefix tests/sendgrid --no-audit --no-fund
 
 lock: $(VENV)/dev.stamp  ## Write requirements/*.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group build $(LOCK_OPTIONS) -o requirements/run.lock

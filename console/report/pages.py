@@ -15,7 +15,6 @@ from sqlalchemy import Engine
 from console.report import chart, words
 from console.report.contacts import Contact
 from console.report.facts import Facts, facts_of, incident_ids
-from incidents.model import TroubleKind
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 UNSAFE_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]")
@@ -120,7 +119,6 @@ def _write_page(environment: Environment, facts: Facts, folder: Path, now: datet
         "facts": facts,
         "incident": incident,
         "charts": [it for size in (chart.WIDE, chart.NARROW) if (it := chart.chart_of(incident, size))],
-        "kinds": TroubleKind,
         "now": now,
     }
     return _write(folder / page_name(incident.incident_id), environment, "incident.html.jinja", values)

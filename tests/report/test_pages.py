@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from jinja2 import Environment, meta, nodes
 from sqlalchemy import Engine, create_engine
 
 from console.report import Contact, Reports, write_report, write_reports
@@ -257,3 +258,19 @@ def luminance(colour: str) -> float:
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_every_variable_of_the_templates_is_documented() -> None:
+    folder = Path(__file__).parents[2] / "templates" / "report"
+    trees = [Environment().parse(path.read_text(encoding="utf-8")) for path in folder.glob("*.jinja")]
+    made = {name for tree in trees for name in made_inside(tree)}
+    used = {name for tree in trees for name in meta.find_undeclared_variables(tree)}
+    guide = (folder / "README.md").read_text(encoding="utf-8")
+    assert used - made == set(re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE))
+
+
+def made_inside(tree: nodes.Template) -> set[str]:
+    """The macros and variables that a template makes itself."""
+    macros = {macro.name for macro in tree.find_all(nodes.Macro)}
+    variables = {name.name for name in tree.find_all(nodes.Name) if name.ctx in {"store", "param"}}
+    return macros | variables - {"incident", "facts", "now", "words", "charts", "entries"}
