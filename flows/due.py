@@ -34,7 +34,8 @@ def window_of(window: str | None, schedules: ScheduleSettings) -> Window:
     """Return the window that a run was asked for, or else the one that is due."""
     if window is not None:
         return parse_window(window)
-    return due_window(flow_run.scheduled_start_time, schedules)
+    scheduled = flow_run.scheduled_start_time  # a pendulum DateTime, which plain ones do not mix with
+    return due_window(datetime.fromtimestamp(scheduled.timestamp(), UTC), schedules)
 
 
 def run_name(verb: str) -> Callable[[], str]:
