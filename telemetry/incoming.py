@@ -75,7 +75,7 @@ def _open_carefully(
 
 
 def _has_problems(connection: duckdb.DuckDBPyConnection) -> bool:
-    return connection.execute("FROM incoming WHERE NOT good LIMIT 1").fetchone() is not None
+    return bool(connection.execute("SELECT line FROM incoming WHERE NOT good LIMIT 1").fetchall())
 
 
 def _make_incoming(

@@ -30,8 +30,13 @@ class NdJson:
     def quick(self, connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> Reading:
         """Read every value as text with DuckDB's own reader."""
         source, options = quoted(str(path)), "format = 'newline_delimited'"
+        # where no line is an object, DuckDB names the lines themselves "json"
         sample = f"read_json({source}, {options}, sample_size = {SAMPLED_LINES}, maximum_depth = 1)"
-        found = [name for name, *_ in connection.execute(f"DESCRIBE FROM {sample}").fetchall()]
+        found = [
+            name
+            for name, kind, *_ in connection.execute(f"DESCRIBE FROM {sample}").fetchall()
+            if kind != "JSON" or name != "json"
+        ]
         wanted = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in table.names)
         relation = (
             "SELECT row_number() OVER () AS line, NULL::VARCHAR AS raw, NULL::VARCHAR AS broken, *"
