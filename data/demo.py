@@ -118,6 +118,7 @@ LOOK_ALIKES = (
 RECIPE = Recipe(
     name="demo",
     start=START,
+    subscribers=2000,
     releases=(Release("android", BAD_RELEASE, at("08:00"), timedelta(hours=4)),),
     faults=FAULTS,
     look_alikes=LOOK_ALIKES,

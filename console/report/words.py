@@ -112,6 +112,11 @@ def value(text: str) -> str:
     return VALUES.get(text, clean(text, LONGEST_VALUE))
 
 
+def named(name: str, text: str) -> str:
+    """Name a value where its dimension does not stand beside it."""
+    return f"version {value(text)}" if name == "app_version" else value(text)
+
+
 def clean(text: str, longest: int = LONGEST_SENTENCE) -> str:
     """Return untrusted text on one line, without control and direction characters, cut if too long."""
     visible = "".join(" " if unicodedata.category(it) in INVISIBLE else it for it in text)
@@ -121,7 +126,7 @@ def clean(text: str, longest: int = LONGEST_SENTENCE) -> str:
 
 def cohort_name(cohort: Cohort) -> str:
     """Name a cohort in a few words, e.g. ``cdn-a, US-TX``."""
-    return ", ".join(value(text) for _, text in cohort.values) or "everyone"
+    return ", ".join(named(name, text) for name, text in cohort.values) or "everyone"
 
 
 def title(incident: Incident) -> str:

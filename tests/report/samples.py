@@ -56,6 +56,7 @@ LARGE = Incident(
     surprise=148.2,
     updated_time=ONSET + timedelta(hours=3, minutes=50),
     alternatives=(
+        Alternative(Cohort.of({"cdn": "cdn-amber", "region": "US-IL"}), 148.2, 0.98),
         Alternative(Cohort.of({"cdn": "cdn-amber"}), 96.4, 0.71),
         Alternative(Cohort.of({"region": "US-IL"}), 60.9, 0.64),
         Alternative(Cohort.of({"country": "US", "isp": "Quillwave Cable"}), 12.5, 0.22),

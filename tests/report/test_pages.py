@@ -102,6 +102,7 @@ def test_it_tells_what_happened_after(reports: Reports) -> None:
 
 def test_it_lists_alternatives_with_the_share_that_each_explains(reports: Reports) -> None:
     text = read(reports.pages[LARGE.incident_id]).text
+    assert "US-IL, cdn-amber named 98 % 148" in text
     assert "cdn-amber 71 % 96" in text
     assert "US, Quillwave Cable 22 % 12" in text
 
