@@ -20,6 +20,7 @@ help:  ## List the targets
 
 $(VENV)/run.stamp: requirements/run.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed."; exit 1; }
+	@echo "Installing into $(VENV)/ what requirements/ names; this takes a minute or two, once."
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) --require-hashes -r requirements/run.lock
 	$(INSTALL) --no-index --no-build-isolation --editable .
