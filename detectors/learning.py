@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import duckdb
+import pyarrow as pa
 
-from detectors.observations import ImpairmentRule, Vocabularies, observations_sql, read_sql
-from detectors.rates import HourlyCounts
+from detectors.observations import (
+    SIGNALS,
+    SLOT_US,
+    ImpairmentRule,
+    Observations,
+    Vocabularies,
+    load_observations,
+    read_sql,
+    slot_of,
+)
+from detectors.rates import MODEL_DIMENSIONS, HourlyCounts
 from telemetry.time import naive_utc
 
 CLIP_RATIO = 0.1
@@ -24,54 +34,65 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(read_sql("schema"))
 
 
-def learn(connection: duckdb.DuckDBPyConnection, through: date, days: int, rule: ImpairmentRule) -> int:
-    """Learn every day up to and including `through` that has slices and is not learnt yet.
+def unlearnt_days(connection: duckdb.DuckDBPyConnection, through: date, days: int) -> list[date]:
+    """Return the days with slices, of the `days` up to `through`, that have not been learnt, in order."""
+    rows = connection.execute(read_sql("unlearnt_days"), {"through": through, "days": days}).fetchall()
+    return [day for (day,) in rows]
 
-    Each day is one transaction, so learning that is cut off goes on where it stopped and a day learnt twice changes
-    nothing.
+
+def midnight(day: date) -> datetime:
+    """Return when a day begins, UTC."""
+    return datetime.combine(day, time(), tzinfo=UTC)
+
+
+def learn_day(connection: duckdb.DuckDBPyConnection, day: date, days: int, rule: ImpairmentRule) -> None:
+    """Learn one finished day and bring the normals up to date; the caller's transaction makes it happen once.
 
     Parameters
     ----------
     connection
         The warehouse's connection.
-    through
-        The last day to learn; it should be over.
+    day
+        A UTC day that is over.
     days
         How many days the normals look back.
     rule
         What counts as impaired.
-
-    Returns
-    -------
-    int
-        How many days were new.
     """
-    prepare(connection)
-    new = connection.execute(read_sql("unlearnt_days"), {"through": through, "days": days}).fetchall()
-    for (day,) in new:
-        connection.begin()
-        try:
-            _learn_day(connection, day, days, rule)
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
-    return len(new)
-
-
-def _learn_day(connection: duckdb.DuckDBPyConnection, day: date, days: int, rule: ImpairmentRule) -> None:
-    start = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - DuckDB's TIMESTAMP is naive UTC
     since = {"from": day - timedelta(days=days - 1)}
     connection.execute(read_sql("learn_devices"), {"day": day})
     connection.execute(read_sql("device_normals"), since)
-    connection.execute(read_sql("learn_subscribers"), {**rule.session_parameters, "day": day, "clip": CLIP_RATIO})
+    connection.execute(
+        read_sql("learn_subscribers"), {**rule.session_parameters, "day": day, "clip": CLIP_RATIO}
+    )
     priors = {"prior_ms": PRIOR_MS, "prior_starts": PRIOR_STARTS, "prior_stalling": PRIOR_STALLING}
     connection.execute(read_sql("subscriber_normals"), {**since, **priors})
-    judged = {**rule.parameters, "from": start, "to": start + timedelta(days=1)}
-    connection.execute("CREATE OR REPLACE TEMP TABLE observations AS " + observations_sql("wanted_all"), judged)
-    connection.execute(read_sql("learn_cohorts"), {"day": day})
-    connection.execute("DROP TABLE observations")
+    _learn_cohorts(connection, day, rule)
     connection.execute("INSERT INTO learnt_days VALUES ($day)", {"day": day})
+
+
+def _learn_cohorts(connection: duckdb.DuckDBPyConnection, day: date, rule: ImpairmentRule) -> None:
+    words, start = Vocabularies(), midnight(day)
+    rows = load_observations(
+        connection, words, rule, start - timedelta(hours=rule.memory_hours), start + timedelta(days=1)
+    ).with_fresh(rule.memory_slots)
+    observations = _as_arrow(rows.take(rows.slot >= slot_of(start)), words)
+    connection.register("observations", observations)
+    connection.execute(read_sql("learn_cohorts"), {"day": day})
+    connection.unregister("observations")
+
+
+def _as_arrow(rows: Observations, words: Vocabularies) -> pa.Table:
+    """Return what ``learn_cohorts.sql`` adds up."""
+    columns = {"slot": pa.array((rows.slot * SLOT_US).astype("datetime64[us]"))}
+    for number, name in enumerate(MODEL_DIMENSIONS):
+        columns[name] = words.dimensions[number].decode(rows.codes[:, number])
+    for number, signal in enumerate(SIGNALS):
+        columns[f"exposed_{signal}"] = pa.array(rows.exposed[:, number])
+        columns[f"at_risk_{signal}"] = pa.array(rows.at_risk[:, number])
+        columns[f"fresh_{signal}"] = pa.array(rows.fresh[:, number])
+        columns[f"all_{signal}"] = pa.array(rows.bad[:, number])
+    return pa.table(columns)
 
 
 def hourly_counts(
@@ -82,3 +103,4 @@ def hourly_counts(
         read_sql("hourly_counts"), params={"from": naive_utc(start), "to": naive_utc(end)}
     ).to_arrow_table()
     return HourlyCounts.from_arrow(table, vocabularies)
+

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from telemetry.contract import DIMENSIONS, Signal
@@ -78,13 +79,18 @@ class ImpairmentRule:
     own_factor: float = 3.0
     slow_factor: float = 2.0
     slow_ms: int = 3_000
-    memory_hours: int = 6
+    memory_hours: int = 12
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters as ``observations.sql`` names them."""
-        names = ("min_stalled_ms", "min_ratio", "own_factor", "slow_factor", "slow_ms", "memory_hours")
+        names = ("min_stalled_ms", "min_ratio", "own_factor", "slow_factor", "slow_ms")
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def memory_slots(self) -> int:
+        """The memory in slots."""
+        return int(timedelta(hours=self.memory_hours) / SLOT)
 
     @property
     def session_parameters(self) -> dict[str, Any]:
@@ -108,6 +114,11 @@ class Vocabulary:
         known = [MISSING if text is None else self._code(text) for text in encoded.dictionary.to_pylist()]
         places = encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
         return np.array([*known, MISSING], np.int32)[places]
+
+    def decode(self, codes: Codes) -> Any:
+        """Return an Arrow column of the texts of codes; `MISSING` is NULL."""
+        places = pa.array(codes, mask=codes == MISSING)
+        return pa.DictionaryArray.from_arrays(places, pa.array(self._texts, pa.string())).cast(pa.string())
 
     def find(self, text: str) -> int:
         """Return a text's code, or `MISSING` if it has never been seen."""
@@ -147,13 +158,16 @@ class Observations:
         Five-minute slot number, shape (n,).
     codes
         Dimension codes in the order of `DIMENSIONS`, shape (n, 9).
-    exposed, bad, fresh
-        Flags in the order of `SIGNALS`, shape (n, 4): exposed to the signal, impaired by it, and impaired for the
-        first time in a while (see `ImpairmentRule.memory_hours`).
+    exposed, bad
+        Flags in the order of `SIGNALS`, shape (n, 4): exposed to the signal, and impaired by it.
+    at_risk, fresh
+        The same where the person had not been impaired for a while (see `ImpairmentRule.memory_hours`): only then
+        can an impairment be fresh.
     playing_ms, stalled_ms
         Time in the slice, shape (n,).
-    own_ratio
-        The viewer's usual rebuffering ratio, shape (n,).
+    own_ratio, stalling_factor
+        The viewer's usual rebuffering ratio, and how many times more of their sessions stall badly than of others',
+        shape (n,).
     first_us, last_us
         First and last event of the slice, microseconds since 1970, shape (n,).
     """
@@ -164,16 +178,36 @@ class Observations:
     codes: Codes
     exposed: Flags
     bad: Flags
+    at_risk: Flags
     fresh: Flags
     playing_ms: NDArray[np.int64]
     stalled_ms: NDArray[np.int64]
     own_ratio: NDArray[np.float64]
+    stalling_factor: NDArray[np.float64]
     first_us: Times
     last_us: Times
     error_class: Codes
 
     def __len__(self) -> int:
         return len(self.slot)
+
+    @property
+    def key(self) -> NDArray[np.int64]:
+        """One number per session and slot, shape (n,)."""
+        return (self.session.astype(np.int64) << 32) | self.slot
+
+    def with_fresh(self, memory_slots: int) -> Observations:
+        """Mark where the subscriber had not been impaired by a signal for `memory_slots`, and impairments there.
+
+        One person's repeated trouble is one piece of evidence about their cohort.
+        """
+        order = np.lexsort((self.session, self.slot, self.subscriber))
+        who, slot = self.subscriber[order], self.slot[order]
+        start = np.r_[True, who[1:] != who[:-1]] if len(who) else np.zeros(0, bool)
+        rested = np.zeros_like(self.bad)
+        for signal in range(len(SIGNALS)):
+            rested[order, signal] = slot - _previous(self.bad[order, signal], slot, start) > memory_slots
+        return replace(self, at_risk=rested & (self.exposed | self.bad), fresh=rested & self.bad)
 
     def take(self, rows: NDArray[Any]) -> Observations:
         """Return the rows that a mask or an index array selects."""
@@ -192,8 +226,20 @@ class Observations:
         flags = np.zeros((0, len(SIGNALS)), bool)
         dims = np.zeros((0, len(DIMENSIONS)), np.int32)
         return cls(
-            code, code, none, dims, flags, flags, flags, none, none, np.zeros(0), none, none, code
+            code, code, none, dims, flags, flags, flags, flags, none, none, np.zeros(0), np.zeros(0), none, none, code
         )  # fmt: skip
+
+
+def _previous(
+    bad: NDArray[np.bool_], slot: NDArray[np.int64], start: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the slot of the last bad row before each one of the same person; long ago if there is none."""
+    long_ago = -(1 << 40)
+    person = np.cumsum(start)
+    place = np.where(bad, np.arange(len(bad)), -1)
+    last = np.r_[-1, np.maximum.accumulate(place)[:-1]] if len(bad) else place
+    same = (last >= 0) & (person[last] == person)
+    return np.where(same, slot[last], long_ago)
 
 
 def load_observations(
@@ -218,18 +264,20 @@ def load_observations(
     start, end
         Aware datetimes, compared with the slice's slot.
     changed_at
-        If given, only the slices of subscribers of whom the merge of the window ending then changed any.
+        If given, only the slices that the merge of the window ending then changed.
+
+    Returns
+    -------
+    Observations
+        `at_risk` and `fresh` are not known yet; see `with_fresh`.
     """
-    parameters = {**rule.parameters, "from": naive_utc(start), "to": naive_utc(end)}
-    if changed_at is not None:
-        parameters["changed"] = naive_utc(changed_at)
-    query = observations_sql("wanted_all" if changed_at is None else "wanted_changed")
-    return from_arrow(connection.sql(query, params=parameters).to_arrow_table(), vocabularies)
-
-
-def observations_sql(wanted: str) -> str:
-    """Return the query that judges the slices which the file `wanted` selects."""
-    return f"WITH wanted AS (\n{read_sql(wanted)}),\n{read_sql('observations')}"
+    parameters = {
+        **rule.parameters,
+        "from": naive_utc(start),
+        "to": naive_utc(end),
+        "changed": None if changed_at is None else naive_utc(changed_at),
+    }
+    return from_arrow(connection.sql(read_sql("observations"), params=parameters).to_arrow_table(), vocabularies)
 
 
 def from_arrow(table: Any, vocabularies: Vocabularies) -> Observations:
@@ -253,10 +301,12 @@ def from_arrow(table: Any, vocabularies: Vocabularies) -> Observations:
         codes=np.column_stack(dims).astype(np.int32),
         exposed=flags(EXPOSURES),
         bad=flags(SIGNALS),
-        fresh=flags(f"fresh_{signal}" for signal in SIGNALS),
+        at_risk=np.zeros((table.num_rows, len(SIGNALS)), bool),
+        fresh=np.zeros((table.num_rows, len(SIGNALS)), bool),
         playing_ms=numbers("playing_ms"),
         stalled_ms=numbers("stalled_ms"),
         own_ratio=numbers("own_ratio", float),
+        stalling_factor=numbers("stalling_factor", float),
         first_us=times("first_time"),
         last_us=times("last_time"),
         error_class=vocabularies.error_classes.encode(column["error_class"]),

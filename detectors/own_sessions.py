@@ -9,25 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
 from typing import Any
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.evidence import Array, Evidence
 from detectors.observations import (
+    MISSING,
     SIGNALS,
     SLOT_US,
     Codes,
     ImpairmentRule,
+    Observations,
     Times,
     Vocabularies,
-    read_sql,
 )
-from telemetry.contract import DIMENSIONS, Signal
-from telemetry.time import naive_utc
+from telemetry.contract import Signal
 
 STALL_LEVELS = (0.02, 0.05, 0.15)
 """Rebuffering ratios from which a session stalls badly, very badly, unwatchably."""
@@ -48,8 +46,6 @@ DENIAL_SHARES: Mapping[str, tuple[float, float]] = {
 }
 """Refusals by error class within an account's fault, and without one: what an account can cause speaks loudly."""
 UNKNOWN_DENIAL = (0.01, 0.001)
-MOST_SESSIONS = 200
-"""Of one subscriber: the latest ones count."""
 
 
 @dataclass(frozen=True)
@@ -96,66 +92,61 @@ class OwnSessions:
         return Evidence(unit, self.started_us[rows] // SLOT_US, observed, self.expected[rows, signal], ones)
 
 
-def load_own_sessions(
-    connection: duckdb.DuckDBPyConnection,
-    vocabularies: Vocabularies,
-    rule: ImpairmentRule,
-    start: datetime,
-    end: datetime,
-    changed_from: datetime,
-    impaired_share: float,
+def own_sessions(
+    rows: Observations, words: Vocabularies, rule: ImpairmentRule, impaired_share: float, first_slot: int
 ) -> OwnSessions:
-    """Read the sessions of ``[start, end)`` of everyone who had a bad slice in what was merged from `changed_from`.
+    """Add slices up to sessions and judge each against its viewer's own normal.
 
     Parameters
     ----------
+    rows
+        All the slices of some people.
+    words
+        Of the rows.
+    rule
+        What counts as impaired.
     impaired_share
         `SubscriberRun.impaired_share`, for which the expectations are made.
+    first_slot
+        Sessions that began before it are left out: another day has counted them.
     """
-    parameters = {
-        "from": naive_utc(start),
-        "to": naive_utc(end),
-        "changed": naive_utc(changed_from),
-        "min_stalled_ms": rule.min_session_ms,
-        "slow_ms": rule.slow_ms,
-    }
-    table = connection.sql(read_sql("wanted_sessions"), params=parameters).to_arrow_table()
-    column = {name: table.column(name) for name in table.column_names}
-
-    def numbers(name: str, kind: type = float) -> NDArray[Any]:
-        return np.asarray(column[name].to_numpy()).astype(kind)
-
-    def times(name: str) -> Times:
-        return np.asarray(column[name].to_numpy()).astype("datetime64[us]").astype(np.int64)
-
-    classes = column["error_class"].to_pylist()
-    stalled, played = numbers("stalled_ms"), numbers("playing_ms") + numbers("stalled_ms")
-    level = _stall_level(stalled, played, numbers("own_ratio"), rule)
-    failure, access = numbers("failure", bool), numbers("access", bool)
-    startup, usual = numbers("startup_ms"), numbers("usual_startup_ms")
-    slow = (usual > 0) & (startup > rule.slow_factor * usual) & (startup > rule.slow_ms + usual)
-    bad = np.column_stack([level > 0, slow, failure, access])
-    exposed = np.column_stack([(played > 0) & ~failure, startup > 0, ~access, np.ones(len(bad), bool)])
-    expected = np.column_stack(
-        [
-            _stall_expectation(level, numbers("stalling_factor"), impaired_share),
-            np.full(len(bad), impaired_share * STARTUP_SHARES[1] / STARTUP_SHARES[0]),
-            np.full(len(bad), impaired_share * FAILURE_SHARES[1] / FAILURE_SHARES[0]),
-            _denial_expectation(classes, access, impaired_share),
-        ]
+    rows = rows.take(np.lexsort((rows.slot, rows.session)))
+    session, first, inverse = np.unique(rows.session, return_index=True, return_inverse=True)
+    count, inverse = len(session), inverse.ravel()
+    stalled = np.bincount(inverse, rows.stalled_ms, count)
+    played = np.bincount(inverse, rows.playing_ms, count) + stalled
+    some = {name: _any(rows.bad[:, SIGNALS.index(name)], inverse, count) for name in SIGNALS}
+    level = _stall_level(stalled, played, rows.own_ratio[first], rule)
+    error_class = np.full(count, MISSING, np.int32)
+    np.maximum.at(error_class, inverse, rows.error_class)
+    started, last = np.full(count, np.iinfo(np.int64).max), np.zeros(count, np.int64)
+    np.minimum.at(started, inverse, rows.first_us)
+    np.maximum.at(last, inverse, rows.last_us)
+    failure, access = some[Signal.FAILURE], some[Signal.ACCESS]
+    exposed_start = _any(rows.exposed[:, SIGNALS.index(Signal.STARTUP)], inverse, count)
+    found = OwnSessions(
+        session,
+        rows.subscriber[first],
+        error_class,
+        rows.codes[first],
+        started,
+        last,
+        np.column_stack([(played > 0) & ~failure, exposed_start, ~access, np.ones(count, bool)]),
+        np.column_stack([level > 0, some[Signal.STARTUP], failure, access]),
+        np.column_stack(
+            [
+                _stall_expectation(level, rows.stalling_factor[first], impaired_share),
+                np.full(count, impaired_share * STARTUP_SHARES[1] / STARTUP_SHARES[0]),
+                np.full(count, impaired_share * FAILURE_SHARES[1] / FAILURE_SHARES[0]),
+                _denial_expectation(error_class, access, words, impaired_share),
+            ]
+        ),
     )
-    dims = [v.encode(column[d]) for d, v in zip(DIMENSIONS, vocabularies.dimensions, strict=True)]
-    return OwnSessions(
-        vocabularies.sessions.encode(column["session_id"]),
-        vocabularies.subscribers.encode(column["subscriber_id"]),
-        vocabularies.error_classes.encode(column["error_class"]),
-        np.column_stack(dims).astype(np.int32),
-        times("started_time"),
-        times("last_time"),
-        exposed,
-        bad,
-        expected,
-    )
+    return found.take(rows.slot[first] >= first_slot)
+
+
+def _any(flag: NDArray[np.bool_], group: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    return np.asarray(np.bincount(group, flag, count) > 0)
 
 
 def _stall_level(stalled: Array, played: Array, own: Array, rule: ImpairmentRule) -> NDArray[np.int64]:
@@ -173,14 +164,10 @@ def _stall_expectation(level: NDArray[np.int64], factor: Array, impaired_share: 
 
 
 def _denial_expectation(
-    classes: list[str | None], access: NDArray[np.bool_], impaired_share: float
+    classes: Codes, access: NDArray[np.bool_], words: Vocabularies, impaired_share: float
 ) -> Array:
     usual = sum(without for _, without in DENIAL_SHARES.values())
-    denied = [DENIAL_SHARES.get(c or "", UNKNOWN_DENIAL) for c in classes]
-    effective = np.array([impaired_share * without / within for within, without in denied] or [0.0])[: len(access)]
-    return np.where(access, effective, usual)
-
-
-def signal_of(number: int) -> Signal:
-    """Return the signal at a place of `SIGNALS`."""
-    return SIGNALS[number]
+    texts = [words.error_classes.text(c) for c in range(len(words.error_classes))]
+    shares = np.array([*(DENIAL_SHARES.get(t, UNKNOWN_DENIAL) for t in texts), UNKNOWN_DENIAL])
+    within, without = shares[classes].T
+    return np.where(access, impaired_share * without / within, usual)

@@ -15,7 +15,7 @@ shrunk relative risks and Deming & Stephan (1940) on the fitting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,6 @@ from telemetry.contract import DIMENSIONS
 MODEL_DIMENSIONS = DIMENSIONS[:-1]
 """Titles are left out: they come and go by the day, and a title's quality is its CDN's and its content type's."""
 
-EXPOSURE_COLUMNS = ("slices", "starts", "slices", "attempts")
 SLOTS_PER_HOUR = 12
 MIN_BASE = 1e-6
 
@@ -44,13 +43,14 @@ class HourlyCounts:
         Codes of `MODEL_DIMENSIONS`, shape (n, 8).
     hour
         Hours since 1970, shape (n,).
-    exposures, fresh, all
-        In the order of `SIGNALS`, shape (n, 4).
+    exposed, at_risk, fresh, all
+        Exposures and impairments in the order of `SIGNALS`, shape (n, 4); see `cohort_hours`.
     """
 
     codes: NDArray[np.int32]
     hour: NDArray[np.int64]
-    exposures: Array
+    exposed: Array
+    at_risk: Array
     fresh: Array
     all: Array
 
@@ -69,16 +69,14 @@ class HourlyCounts:
         return cls(
             np.column_stack(dims).astype(np.int32),
             hours,
-            stack(EXPOSURE_COLUMNS),
-            stack(SIGNALS),
-            stack(f"all_{s}" for s in SIGNALS),
+            *(stack(f"{kind}_{s}" for s in SIGNALS) for kind in ("exposed", "at_risk", "fresh", "all")),
         )
 
     def drop(self, rows: NDArray[np.bool_]) -> HourlyCounts:
         """Return the counts without some rows."""
         keep = ~rows
         return HourlyCounts(
-            self.codes[keep], self.hour[keep], self.exposures[keep], self.fresh[keep], self.all[keep]
+            *(getattr(self, f.name)[keep] for f in fields(self))
         )
 
 
@@ -100,7 +98,7 @@ class RateModel:
     base_
         Impairments per exposure of each signal, shape (4,).
     repeats_
-        All impairments per fresh one of each signal, shape (4,).
+        How many times likelier an impairment is when those just impaired are counted too, shape (4,).
     dispersion_
         Variance over mean of block counts of one-dimension cohorts, at least 1, shape (4,).
     """
@@ -112,12 +110,11 @@ class RateModel:
 
     def fit(self, counts: HourlyCounts) -> RateModel:
         """Learn base rates, factors, repeats and dispersion; returns itself."""
-        exposures, fresh = counts.exposures.sum(axis=0), counts.fresh.sum(axis=0)
-        self.base_: Array = np.maximum((fresh + 1) / (exposures + 1000), MIN_BASE)
-        self.repeats_: Array = (counts.all.sum(axis=0) + 1) / (fresh + 1)
+        self.base_: Array = _share(counts.fresh, counts.at_risk)
+        self.repeats_: Array = _share(counts.all, counts.exposed) / self.base_
         keys = self._keys(counts.codes, counts.hour)
         self.factors_: list[Array] = [np.ones((int(k.max(initial=-1)) + 2, len(SIGNALS))) for k in keys]
-        expected = counts.exposures * self.base_
+        expected = counts.at_risk * self.base_
         for _ in range(self.sweeps):
             for factor, key in zip(self.factors_, keys, strict=True):
                 expected = self._refit(factor, key, counts.fresh, expected)
@@ -126,7 +123,12 @@ class RateModel:
 
     def expected(self, observations: Observations) -> Array:
         """Return the expected fresh impairments of each slice and signal, shape (n, 4)."""
-        return observations.exposed * self.rates(observations.codes, observations.slot // SLOTS_PER_HOUR)
+        return observations.at_risk * self.rates(observations.codes, observations.slot // SLOTS_PER_HOUR)
+
+    def usual(self, observations: Observations) -> Array:
+        """Return the expected impairments of each slice and signal, fresh or not, shape (n, 4)."""
+        rate = self.rates(observations.codes, observations.slot // SLOTS_PER_HOUR)
+        return np.asarray(observations.exposed * rate * self.repeats_)
 
     def rates(self, codes: NDArray[np.int32], hour: NDArray[np.int64]) -> Array:
         """Return the fresh impairments per exposure for dimension codes and hours since 1970, shape (n, 4)."""
@@ -170,3 +172,8 @@ class RateModel:
                 excess[signal] += np.minimum(chi, 25).sum()
                 weight[signal] += enough.sum()
         return np.maximum(excess / weight, 1.0)
+
+
+def _share(impaired: Array, chances: Array) -> Array:
+    """Impairments per chance, a little above nothing where there is little to go by."""
+    return np.asarray(np.maximum((impaired.sum(axis=0) + 1) / (chances.sum(axis=0) + 1000), MIN_BASE))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +22,8 @@ class Recent:
         What is normal.
     index
         Numbers the cohorts.
+    memory_slots
+        For how long a person's impairment makes their next one stale.
 
     Attributes
     ----------
@@ -31,29 +35,56 @@ class Recent:
         Whether a known incident accounts for the row's signal, shape (n, 4).
     """
 
-    def __init__(self, model: RateModel, index: CohortIndex) -> None:
+    def __init__(self, model: RateModel, index: CohortIndex, memory_slots: int) -> None:
         self.model = model
         self.index = index
+        self.memory_slots = memory_slots
         self.rows = Observations.empty()
         self.expected: Array = np.zeros((0, len(SIGNALS)))
         self.explained: Flags = np.zeros((0, len(SIGNALS)), bool)
 
-    def replace(self, rows: Observations, explained: Flags, oldest_slot: int) -> list[Evidence]:
-        """Exchange everything known of the subscribers in `rows`, forget what is older than `oldest_slot`.
+    def update(
+        self, changed: Observations, explained: Callable[[Observations], Flags], oldest_slot: int
+    ) -> list[Evidence]:
+        """Put in slices that are new or have changed, and forget what is older than `oldest_slot`.
+
+        Whether an impairment is fresh depends on the person's other slices, so all of theirs are looked at again.
+
+        Parameters
+        ----------
+        changed
+            The slices, with their full sums.
+        explained
+            Says which rows a known incident accounts for.
+        oldest_slot
+            The first slot to remember.
 
         Returns
         -------
         list of Evidence
             For each signal the difference that it makes.
         """
-        leaving = np.isin(self.rows.subscriber, np.unique(rows.subscriber))
-        expected = self.model.expected(rows)
-        changes = self._difference(leaving, rows, expected, explained)
-        keep = ~leaving & (self.rows.slot >= oldest_slot)
-        self.rows = Observations.concat([self.rows.take(keep), rows])
-        self.expected = np.concatenate([self.expected[keep], expected])
-        self.explained = np.concatenate([self.explained[keep], explained])
+        touched = self._touched(changed)
+        before = self.rows.take(touched)
+        stay = before.take(~np.isin(before.key, changed.key))
+        rows = Observations.concat([stay, changed]).with_fresh(self.memory_slots)
+        expected, flags = self.model.expected(rows), explained(rows)
+        changes = self._difference(touched, rows, expected, flags)
+        keep, recent = ~touched & (self.rows.slot >= oldest_slot), rows.slot >= oldest_slot
+        self.rows = Observations.concat([self.rows.take(keep), rows.take(recent)])
+        self.expected = np.concatenate([self.expected[keep], expected[recent]])
+        self.explained = np.concatenate([self.explained[keep], flags[recent]])
         return changes
+
+    def _touched(self, changed: Observations) -> NDArray[np.bool_]:
+        """Rows that are replaced, and all rows of people with an impairment, whose freshness may turn."""
+        theirs = np.isin(self.rows.subscriber, np.unique(changed.subscriber))
+        struck = np.concatenate(
+            [changed.subscriber[changed.bad.any(axis=1)], self.rows.subscriber[theirs & self.rows.bad.any(axis=1)]]
+        )
+        touched = theirs & np.isin(self.rows.subscriber, np.unique(struck))
+        touched[theirs] |= np.isin(self.rows.key[theirs], changed.key)
+        return touched
 
     def explain(self, explained: Flags) -> list[Evidence]:
         """Set which rows are explained; returns for each signal the evidence to take back, or to bring back."""
@@ -94,8 +125,8 @@ class Recent:
 
     def _evidence(self, rows: Observations, expected: Array, signal: int, sign: Array) -> Evidence:
         """Spread rows over all the cohorts that they belong to."""
-        exposed = rows.exposed[:, signal] | rows.fresh[:, signal]
-        rows, expected, sign = rows.take(exposed), expected[exposed], sign[exposed]
+        counted = rows.at_risk[:, signal]
+        rows, expected, sign = rows.take(counted), expected[counted], sign[counted]
         if not len(rows):
             return Evidence.empty()
         units = self.index.units(rows.codes)
@@ -122,7 +153,7 @@ def _unchanged(
 
 def _signature(rows: Observations, explained: Flags) -> NDArray[np.void]:
     """One opaque value per row, equal where all that counts as evidence is equal."""
-    flags = np.packbits(np.hstack([rows.exposed, rows.fresh, explained]), axis=1).astype(np.int64)
+    flags = np.packbits(np.hstack([rows.at_risk, rows.fresh, explained]), axis=1).astype(np.int64)
     table = np.column_stack([rows.session.astype(np.int64), rows.slot, rows.codes.astype(np.int64), flags])
     wide = np.ascontiguousarray(table)
     return wide.view(np.dtype((np.void, wide.dtype.itemsize * wide.shape[1]))).ravel()

@@ -2,10 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.evidence import Array, Evidence
+
+
+NEVER = -1
+STIRRING = 1.0
+"""Nats above rest from which a run counts as going on."""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where each unit's run stands: log odds, slot of its first impaired exposure, and its counts; shape (units,)."""
+
+    log_odds: Array
+    since: NDArray[np.int64]
+    impaired: NDArray[np.int64]
+    sessions: NDArray[np.int64]
+
+    @classmethod
+    def at_rest(cls, units: int, rest: float) -> RunState:
+        """Return units in which nothing has begun."""
+        none = np.zeros(units, np.int64)
+        return cls(np.full(units, rest), np.full(units, NEVER, np.int64), none, none.copy())
+
+    def grown(self, units: int, rest: float) -> RunState:
+        """Return the state with room for `units`."""
+        extra = RunState.at_rest(max(units - len(self.log_odds), 0), rest)
+        if not len(extra.log_odds):
+            return self
+        return RunState(
+            **{f.name: np.concatenate([getattr(self, f.name), getattr(extra, f.name)]) for f in fields(self)}
+        )
+
+    def copy(self) -> RunState:
+        """Return an independent copy."""
+        return RunState(**{f.name: getattr(self, f.name).copy() for f in fields(self)})
 
 
 class SubscriberRun:
@@ -35,12 +71,11 @@ class SubscriberRun:
         self.hazard = hazard
         self.impaired_share = impaired_share
         self.most_odds = most_odds
-        self._log_odds: Array = np.zeros(0)
-        self._since: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.state_ = RunState.at_rest(0, self.rest)
 
     def learn(self, evidence: Evidence, units: int, slot: int) -> None:
         """Take new exposures in, each unit's in the order of their slots."""
-        self._make_room(units)
+        self._state(units)
         rows = evidence.clean()
         order = np.lexsort((rows.slot, rows.unit))
         rows = rows.take(order)
@@ -50,46 +85,44 @@ class SubscriberRun:
     def score(self, evidence: Evidence, units: int, slot: int) -> Array:
         """Return every unit's log odds with the new evidence; `log(hazard)` is shown as 0, the usual level."""
         trial = SubscriberRun(self.hazard, self.impaired_share, self.most_odds)
-        trial._log_odds, trial._since = self._log_odds.copy(), self._since.copy()
+        trial.state_ = self.state_.grown(units, self.rest).copy()
         trial.learn(evidence, units, slot)
         return trial.current(units)
 
     def current(self, units: int) -> Array:
         """Return the log odds of what has been learnt, over those of a fault that has just begun."""
-        self._make_room(units)
-        return self._log_odds[:units] - self._rest
+        return self._state(units).log_odds - self.rest
 
     def probability(self, units: int) -> Array:
         """Return each unit's posterior probability of a fault of its own."""
-        self._make_room(units)
-        return np.asarray(1 / (1 + np.exp(-self._log_odds[:units])))
+        return np.asarray(1 / (1 + np.exp(-self._state(units).log_odds)))
 
-    def since(self, units: int) -> NDArray[np.int64]:
-        """Return the slot of the first impaired exposure of each unit's present run, or -1."""
-        self._make_room(units)
-        return self._since[:units]
+    def resting(self, units: int) -> NDArray[np.bool_]:
+        """Return the units in which nothing seems to have begun."""
+        return self._state(units).log_odds <= self.rest + STIRRING
 
     @property
-    def _rest(self) -> float:
+    def rest(self) -> float:
+        """The log odds of a fault that has just begun."""
         return float(np.log(self.hazard / (1 - self.hazard)))
+
+    def _state(self, units: int) -> RunState:
+        self.state_ = self.state_.grown(units, self.rest)
+        return self.state_
 
     def _take(self, rows: Evidence) -> None:
         """One exposure of each of several units."""
+        state, unit = self.state_, rows.unit
         p0 = np.clip(rows.expected, 1e-6, self.impaired_share * 0.9)
         impaired = rows.observed > 0
         ratio = np.where(impaired, self.impaired_share / p0, (1 - self.impaired_share) / (1 - p0))
-        before = self._log_odds[rows.unit]
-        started = before > self._rest + 1
+        before = state.log_odds[unit]
+        running = before > self.rest + STIRRING
         odds = (np.exp(before) + self.hazard) / (1 - self.hazard) * ratio
-        self._log_odds[rows.unit] = np.minimum(np.log(odds), self.most_odds)
-        since = np.where(started, self._since[rows.unit], np.where(impaired, rows.slot, -1))
-        self._since[rows.unit] = np.where(started & (since < 0) & impaired, rows.slot, since)
-
-    def _make_room(self, units: int) -> None:
-        extra = units - len(self._log_odds)
-        if extra > 0:
-            self._log_odds = np.concatenate([self._log_odds, np.full(extra, self._rest)])
-            self._since = np.concatenate([self._since, np.full(extra, -1, np.int64)])
+        state.log_odds[unit] = np.minimum(np.log(odds), self.most_odds)
+        state.since[unit] = np.where(running, state.since[unit], np.where(impaired, rows.slot, NEVER))
+        state.impaired[unit] = np.where(running, state.impaired[unit], 0) + impaired
+        state.sessions[unit] = np.where(running, state.sessions[unit], 0) + 1
 
 
 def _ranks(unit: NDArray[np.int64]) -> list[NDArray[np.int64]]:

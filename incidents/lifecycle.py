@@ -28,7 +28,9 @@ class LifecycleRule:
     major_share, critical_share
         The same as shares (0 to 1) of the people watching.
     recovered_nats
-        Evidence for "as usual again" against "still half as bad" that closes an incident: odds of 150 to 1.
+        Evidence for "as usual again" against "still going on" that closes an incident: odds of 150 to 1.
+    persistence
+        The share of the incident's mean rate (0 to 1) that counts as "still going on".
     quiet_buckets
         Quarter-hours without excess at the least before it closes.
     switch_nats
@@ -40,6 +42,7 @@ class LifecycleRule:
     major_share: float = 0.01
     critical_share: float = 0.05
     recovered_nats: float = 5.0
+    persistence: float = 0.6
     quiet_buckets: int = 1
     switch_nats: float = 2.0
 
@@ -60,33 +63,37 @@ def severity(affected: int, watching: int, rule: LifecycleRule) -> Severity:
     return Severity.MINOR
 
 
-def recovery_evidence(observed: Array, expected: Array) -> float:
+def recovery_evidence(observed: Array, expected: Array, exposures: Array, persistence: float) -> float:
     """Return how strongly the latest buckets speak for "over", in nats.
 
-    A CUSUM on the log likelihood ratio of the usual rate against half of the incident's own excess rate, over the
-    incident's buckets in order: every quiet bucket adds what it would have shown were the fault still there, every
-    impairment takes back (Page 1954; Lorden 1971).
+    A CUSUM on the log likelihood ratio of the usual rate against a good part of the incident's own, over its buckets in
+    order: every exposure that goes well adds what it tells against the fault, every impairment takes back (Page 1954;
+    Lorden 1971).
 
     Parameters
     ----------
     observed, expected
         Impairments seen and due in each bucket since the onset, shape (buckets,).
+    exposures
+        Chances to be impaired in each bucket.
+    persistence
+        The share of the incident's mean rate (0 to 1) that counts as "still going on".
     """
-    total = expected.sum()
-    if total <= 0:
-        return 0.0
-    times = max(2.0, observed.sum() / total / 2)
+    chances = max(float(exposures.sum()), 1.0)
+    usual = min(max(float(expected.sum()) / chances, 1e-6), 0.3)
+    faulty = min(max(persistence * float(observed.sum()) / chances, 2 * usual), 0.9)
+    good, bad = np.log((1 - usual) / (1 - faulty)), np.log(faulty / usual)
     evidence = 0.0
-    for seen, due in zip(observed, expected, strict=True):
-        evidence = max(0.0, evidence + (times - 1) * due - np.log(times) * seen)
+    for seen, tried in zip(observed, exposures, strict=True):
+        evidence = max(0.0, evidence + good * max(tried - seen, 0) - bad * seen)
     return float(evidence)
 
 
-def is_over(observed: Array, expected: Array, rule: LifecycleRule) -> bool:
-    """Return whether the fault may be declared over."""
+def is_over(observed: Array, expected: Array, exposures: Array, rule: LifecycleRule) -> bool:
+    """Return whether the fault may be declared over; see `recovery_evidence`."""
     last = slice(len(observed) - rule.quiet_buckets, None)
     quiet = bool(np.all(observed[last] <= np.maximum(1.0, 2 * expected[last])))
-    return quiet and recovery_evidence(observed, expected) >= rule.recovered_nats
+    return quiet and recovery_evidence(observed, expected, exposures, rule.persistence) >= rule.recovered_nats
 
 
 def overlap(first: NDArray[np.bool_], second: NDArray[np.bool_], weight: Array) -> float:

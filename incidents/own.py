@@ -1,30 +1,50 @@
-"""Troubles of one's own: what is left of a subscriber's bad sessions once the known incidents are taken out."""
+"""Troubles of one's own: what is left of a subscriber's bad sessions once the known incidents are taken out.
+
+The run of somebody's sessions is followed from day to day: `fold_day` leaves in the warehouse where each stood when a day
+was over, and `OwnTroubles` takes it from there with the sessions since, which are in memory.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import date, datetime, timedelta
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from detectors.cohorts import members
-from detectors.observations import SIGNALS, moment_of
-from detectors.own_sessions import OwnSessions, load_own_sessions
-from detectors.subscriber_run import SubscriberRun
+from detectors.cohort_scan import CohortScan
+from detectors.cohorts import CohortIndex, members
+from detectors.learning import midnight
+from detectors.observations import (
+    SIGNALS,
+    SLOT_US,
+    Codes,
+    ImpairmentRule,
+    Observations,
+    Vocabularies,
+    load_observations,
+    moment_of,
+    read_sql,
+    slot_of,
+    slot_start,
+)
+from detectors.own_sessions import OwnSessions, own_sessions
+from detectors.subscriber_run import NEVER, RunState, SubscriberRun
 from incidents.lifecycle import related
 from incidents.model import Incident, Trouble
 from incidents.verdict import own_verdict
 from telemetry.contract import DIMENSIONS, Signal
 
-if TYPE_CHECKING:
-    from incidents.watch import Watch
-
 OWN_PREFIX = "own:"
 """Key of those already found to have a trouble of their own, by signal, in what a step is told."""
 DEVICE = DIMENSIONS.index("device_type")
+STRAGGLERS = timedelta(hours=3)
+"""A session that began before midnight is followed this long into the next day."""
+NOTABLE_STALLED_MS = 1_000
+"""Stall time in a slice from which a person is looked at."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +54,7 @@ class OwnRule:
     Parameters
     ----------
     days
-        How far back a run of bad sessions may reach.
+        How far back a run of bad sessions may reach, and for how long a trouble found is no news.
     least_probability
         Posterior probability of a fault of their own (0 to 1) from which we speak; of those found, at most the mean
         of what is missing to 1 is expected to be false.
@@ -46,118 +66,254 @@ class OwnRule:
     """
 
     days: int = 7
-    least_probability: float = 0.8
+    least_probability: float = 0.85
     fresh_hours: float = 2.0
     suspect_nats: float = 4.0
 
 
-def own_troubles(
-    watch: Watch, known: Iterable[Incident], troubled: Mapping[str, Collection[str]], now: datetime
-) -> list[Trouble]:
-    """Return the people whose own run of sessions is surprising, given the known incidents.
+@dataclass(frozen=True)
+class Scene:
+    """What is known while looking for troubles: the slices in memory, the cohorts and their scans, the incidents."""
 
-    Parameters
-    ----------
-    watch
-        Its warehouse is read, its scans say what else may be going on.
-    known
-        The incidents whose sessions do not count.
-    troubled
-        Under ``own:buffering`` and so on, who has been found lately.
-    now
-        The end of the window.
-    """
-    rule, run = watch.rule.own, SubscriberRun()
-    sessions = load_own_sessions(
-        watch.connection,
-        watch.vocabularies,
-        watch.impairment,
-        now - timedelta(days=rule.days),
-        now + timedelta(hours=1),
-        now - timedelta(hours=rule.fresh_hours),
-        run.impaired_share,
-    )
-    if not len(sessions):
-        return []
-    explained = _explained(watch, sessions, known)
-    found = []
-    for number, signal in enumerate(SIGNALS):
-        told = {watch.vocabularies.subscribers.find(s) for s in troubled.get(OWN_PREFIX + signal, ())}
-        found += _of_signal(watch, sessions, ~explained[:, number], signal, told, now)
-    return found
+    rows: Observations
+    words: Vocabularies
+    index: CohortIndex
+    scans: tuple[CohortScan, ...]
+    known: tuple[Incident, ...]
+    onset_slack: timedelta
 
 
-def _explained(watch: Watch, sessions: OwnSessions, known: Iterable[Incident]) -> NDArray[np.bool_]:
-    """Which sessions a known incident accounts for, by signal, shape (n, 4)."""
+def explained_sessions(
+    sessions: OwnSessions, words: Vocabularies, known: Iterable[Incident], slack: timedelta
+) -> NDArray[np.bool_]:
+    """Return which sessions a known incident accounts for, by signal, shape (n, 4)."""
     flags = np.zeros((len(sessions), len(SIGNALS)), bool)
     for incident in known:
-        first = (incident.onset_time - watch.rule.onset_slack).timestamp() * 1e6
+        first = (incident.onset_time - slack).timestamp() * 1e6
         last = np.inf if incident.resolved_time is None else incident.resolved_time.timestamp() * 1e6
         inside = (sessions.last_us >= first) & (sessions.started_us < last)
-        inside[inside] = members(watch.vocabularies, sessions.codes[inside], incident.cohort)
+        inside[inside] = members(words, sessions.codes[inside], incident.cohort)
         for signal in related(incident.signal):
             flags[:, SIGNALS.index(signal)] |= inside
     return flags
 
 
-def _of_signal(
-    watch: Watch,
-    sessions: OwnSessions,
-    usable: NDArray[np.bool_],
+def fold_day(
+    connection: duckdb.DuckDBPyConnection,
+    day: date,
+    rule: OwnRule,
+    impairment: ImpairmentRule,
+    known: Iterable[Incident],
+    slack: timedelta,
+) -> None:
+    """Carry everybody's runs over one finished day; the caller's transaction makes it happen once.
+
+    Parameters
+    ----------
+    connection
+        The warehouse's connection.
+    day
+        A day that is over and learnt.
+    rule, impairment
+        The rules.
+    known
+        Incidents whose sessions do not count.
+    slack
+        How long before its onset an incident may account for a session.
+    """
+    words, run = Vocabularies(), SubscriberRun()
+    start = midnight(day)
+    rows = load_observations(connection, words, impairment, start, start + timedelta(days=1) + STRAGGLERS)
+    sessions = own_sessions(rows, words, impairment, run.impaired_share, slot_of(start))
+    sessions = sessions.take(sessions.started_us < slot_of(start + timedelta(days=1)) * SLOT_US)
+    usable = ~explained_sessions(sessions, words, known, slack)
+    stored = _Stored.load(connection, words, day - timedelta(days=1))
+    people = np.arange(len(words.subscribers), dtype=np.int32)
+    for number, signal in enumerate(SIGNALS):
+        run = SubscriberRun()
+        run.state_ = stored.state(signal, people)
+        run.learn(sessions.evidence(number, people, usable[:, number]), len(people), 0)
+        _save(connection, day, signal, run, words, slot_of(start - timedelta(days=rule.days)))
+
+
+def _save(
+    connection: duckdb.DuckDBPyConnection,
+    day: date,
     signal: Signal,
-    told: Collection[int],
-    now: datetime,
-) -> list[Trouble]:
-    number, run = SIGNALS.index(signal), SubscriberRun()
-    people = np.unique(sessions.subscriber)
-    run.learn(sessions.evidence(number, people, usable), len(people), 0)
-    probability, since = run.probability(len(people)), run.since(len(people))
-    found = []
-    for place in np.flatnonzero(probability >= watch.rule.own.least_probability):
-        mine = sessions.take((sessions.subscriber == people[place]) & usable)
-        trouble = _trouble(watch, mine, signal, float(probability[place]), int(since[place]), now)
-        if trouble is not None and int(people[place]) not in told:
-            found.append(trouble)
-    return found
-
-
-def _trouble(
-    watch: Watch, mine: OwnSessions, signal: Signal, probability: float, since: int, now: datetime
-) -> Trouble | None:
-    """Describe one person's run, unless it is old or may be part of a fault not yet named."""
-    number, rule, words = SIGNALS.index(signal), watch.rule.own, watch.vocabularies
-    run = mine.take(mine.started_us // 300_000_000 >= since)
-    bad = run.take(run.bad[:, number])
-    if not len(bad) or moment_of(int(bad.last_us.max())) < now - timedelta(hours=rule.fresh_hours):
-        return None
-    odds = np.log(probability / (1 - probability)) - _doubt(watch, bad, number, now)
-    if odds < np.log(rule.least_probability / (1 - rule.least_probability)):
-        return None
-    error = _commonest(bad.error_class)
-    error_class = None if error is None else words.error_classes.text(error)
-    device = _commonest(bad.codes[:, DEVICE])
-    return Trouble(
-        subscriber_id=words.subscribers.text(int(run.subscriber[0])),
-        problem=signal,
-        verdict=own_verdict(signal, error_class, float(odds), _sentences(run, bad, signal)),
-        incident_id=None,
-        since=moment_of(int(bad.started_us.min())),
-        last_bad_time=moment_of(int(bad.last_us.max())),
-        impaired=len(bad),
-        sessions=len(run),
-        device_type=None if device is None else words.dimensions[DEVICE].text(device),
-        error_class=error_class,
+    run: SubscriberRun,
+    words: Vocabularies,
+    oldest_slot: int,
+) -> None:
+    """Store the runs that are going on and not too old."""
+    state = run.state_
+    going = ~run.resting(len(words.subscribers)) & (state.since >= oldest_slot)
+    runs = pa.table(
+        {
+            "subscriber_id": words.subscribers.decode(np.flatnonzero(going).astype(np.int32)),
+            "log_odds": state.log_odds[going],
+            "since_slot": state.since[going],
+            "impaired": state.impaired[going],
+            "sessions": state.sessions[going],
+        }
     )
+    connection.register("runs", runs)
+    connection.execute(read_sql("save_runs"), {"day": day, "signal": signal.value})
+    connection.unregister("runs")
 
 
-def _doubt(watch: Watch, bad: OwnSessions, number: int, now: datetime) -> float:
-    """Nats to take off because a cohort of theirs is doing badly too, just now."""
-    recent = bad.take(bad.last_us >= (now - timedelta(hours=watch.rule.own.fresh_hours)).timestamp() * 1e6)
-    if not len(recent):
-        return 0.0
-    units = np.unique(watch.recent.index.units(recent.codes))
-    worst = max(watch.scans[SIGNALS.index(s)].suspicion(units) for s in related(SIGNALS[number]))
-    return float(np.log1p(np.exp(worst - watch.rule.own.suspect_nats)))
+@dataclass(frozen=True)
+class _Stored:
+    """The runs that a day left behind."""
+
+    signal: NDArray[np.object_]
+    subscriber: Codes
+    state_: RunState
+
+    @classmethod
+    def load(cls, connection: duckdb.DuckDBPyConnection, words: Vocabularies, day: date) -> _Stored:
+        table = connection.sql(read_sql("load_runs"), params={"day": day}).to_arrow_table()
+
+        def numbers(name: str, kind: type = np.int64) -> NDArray:
+            return np.asarray(table.column(name).to_numpy()).astype(kind)
+
+        state = RunState(
+            numbers("log_odds", float), numbers("since_slot"), numbers("impaired"), numbers("sessions")
+        )
+        signal = np.array(table.column("signal").to_pylist(), dtype=object)
+        return cls(signal, words.subscribers.encode(table.column("subscriber_id")), state)
+
+    def state(self, signal: Signal, people: Codes) -> RunState:
+        """Return where the run of each of `people`, sorted codes, stood."""
+        state = SubscriberRun().state_.grown(len(people), SubscriberRun().rest)
+        mine = (self.signal == signal.value) & np.isin(self.subscriber, people)
+        place = np.searchsorted(people, self.subscriber[mine])
+        for name in ("log_odds", "since", "impaired", "sessions"):
+            getattr(state, name)[place] = getattr(self.state_, name)[mine]
+        return state
+
+
+class OwnTroubles:
+    """Finds the people whose own run of sessions is surprising, whatever incidents are known.
+
+    Parameters
+    ----------
+    rule, impairment
+        The rules.
+    """
+
+    def __init__(self, rule: OwnRule, impairment: ImpairmentRule) -> None:
+        self.rule = rule
+        self.impairment = impairment
+        self._stored: _Stored | None = None
+        self._first_slot = 0
+
+    def start(self, connection: duckdb.DuckDBPyConnection, words: Vocabularies, folded: date | None) -> None:
+        """Read where the runs stood at the end of the last day folded."""
+        day = folded or date.min
+        self._stored = _Stored.load(connection, words, day)
+        self._first_slot = 0 if folded is None else slot_of(midnight(folded) + timedelta(days=1))
+
+    def find(self, scene: Scene, troubled: Mapping[str, Collection[str]], now: datetime) -> list[Trouble]:
+        """Return the troubles that the latest slices bring to light.
+
+        Parameters
+        ----------
+        scene
+            What is known.
+        troubled
+            Under ``own:buffering`` and so on, who has been found lately.
+        now
+            The end of the window.
+        """
+        rows = self._candidates(scene.rows, now)
+        if not len(rows):
+            return []
+        run = SubscriberRun()
+        sessions = own_sessions(rows, scene.words, self.impairment, run.impaired_share, self._first_slot)
+        usable = ~explained_sessions(sessions, scene.words, scene.known, scene.onset_slack)
+        found: list[Trouble] = []
+        for number, signal in enumerate(SIGNALS):
+            told = set(troubled.get(OWN_PREFIX + signal, ()))
+            mine = self._of_signal(scene, sessions, usable[:, number], signal, now)
+            found += [t for t in mine if t.subscriber_id not in told]
+        return found
+
+    def _candidates(self, rows: Observations, now: datetime) -> Observations:
+        """All slices of the people who had a bad one of late."""
+        late = rows.slot >= slot_of(now - timedelta(hours=self.rule.fresh_hours))
+        struck = late & (rows.bad.any(axis=1) | (rows.stalled_ms >= NOTABLE_STALLED_MS))
+        return rows.take(np.isin(rows.subscriber, np.unique(rows.subscriber[struck])))
+
+    def _of_signal(
+        self, scene: Scene, sessions: OwnSessions, usable: NDArray[np.bool_], signal: Signal, now: datetime
+    ) -> list[Trouble]:
+        number, run = SIGNALS.index(signal), SubscriberRun()
+        people = np.unique(sessions.subscriber)
+        if self._stored is not None:
+            run.state_ = self._stored.state(signal, people)
+        run.learn(sessions.evidence(number, people, usable), len(people), 0)
+        probability = run.probability(len(people))
+        found = []
+        for place in np.flatnonzero(probability >= self.rule.least_probability):
+            mine = sessions.take((sessions.subscriber == people[place]) & usable & sessions.bad[:, number])
+            if len(mine) and run.state_.since[place] != NEVER:
+                trouble = self._trouble(scene, mine, signal, _Run.of(run, int(place)), now)
+                found += [trouble] if trouble else []
+        return found
+
+    def _trouble(
+        self, scene: Scene, bad: OwnSessions, signal: Signal, run: _Run, now: datetime
+    ) -> Trouble | None:
+        """Describe one person's run, unless it is old or may be part of a fault not yet named."""
+        last = moment_of(int(bad.last_us.max()))
+        odds = run.log_odds - self._doubt(scene, bad, signal, now)
+        least = np.log(self.rule.least_probability / (1 - self.rule.least_probability))
+        if odds < least or last < now - timedelta(hours=self.rule.fresh_hours):
+            return None
+        error = _commonest(bad.error_class)
+        error_class = None if error is None else scene.words.error_classes.text(error)
+        device = _commonest(bad.codes[:, DEVICE])
+        return Trouble(
+            subscriber_id=scene.words.subscribers.text(int(bad.subscriber[0])),
+            problem=signal,
+            verdict=own_verdict(signal, error_class, float(odds), _sentences(run, signal)),
+            incident_id=None,
+            since=slot_start(run.since),
+            last_bad_time=last,
+            impaired=run.impaired,
+            sessions=run.sessions,
+            device_type=None if device is None else scene.words.dimensions[DEVICE].text(device),
+            error_class=error_class,
+        )
+
+    def _doubt(self, scene: Scene, bad: OwnSessions, signal: Signal, now: datetime) -> float:
+        """Nats to take off because a cohort of theirs is doing badly too, just now."""
+        recent = bad.take(bad.last_us >= (now - timedelta(hours=self.rule.fresh_hours)).timestamp() * 1e6)
+        if not len(recent):
+            return 0.0
+        units = np.unique(scene.index.units(recent.codes))
+        worst = max(scene.scans[SIGNALS.index(s)].suspicion(units) for s in related(signal))
+        return float(np.log1p(np.exp(worst - self.rule.suspect_nats)))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One person's run."""
+
+    log_odds: float
+    since: int
+    impaired: int
+    sessions: int
+
+    @classmethod
+    def of(cls, run: SubscriberRun, place: int) -> _Run:
+        state = run.state_
+        return cls(
+            float(state.log_odds[place]),
+            int(state.since[place]),
+            int(state.impaired[place]),
+            int(state.sessions[place]),
+        )
 
 
 def _commonest(codes: NDArray[np.int32]) -> int | None:
@@ -173,8 +329,8 @@ _WHAT = {
 }
 
 
-def _sentences(run: OwnSessions, bad: OwnSessions, signal: Signal) -> tuple[str, ...]:
-    first = f"{len(bad)} of the last {len(run)} sessions {_WHAT[signal]}."
-    devices = len(np.unique(bad.codes[:, DEVICE]))
-    second = f"They were on {devices} kinds of device." if devices > 1 else "They were on one kind of device."
-    return (first, second, "Nobody else on the same network, delivery network or app version has more trouble than usual.")
+def _sentences(run: _Run, signal: Signal) -> tuple[str, ...]:
+    return (
+        f"{run.impaired} of the last {run.sessions} sessions {_WHAT[signal]}.",
+        "Others on the same network, delivery network and app version have no more trouble than usual.",
+    )

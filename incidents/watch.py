@@ -8,9 +8,10 @@ the last day of slices.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
 
 import duckdb
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from detectors.cohort_scan import SLOTS_PER_BUCKET, CohortScan
 from detectors.cohorts import CohortIndex, members, name_cohort
 from detectors.finding import Alternative, Cohort
-from detectors.learning import hourly_counts, learn, prepare
+from detectors.learning import hourly_counts, learn_day, prepare, unlearnt_days
 from detectors.localise import Suspect, suspects
 from detectors.observations import (
     SIGNALS,
@@ -39,13 +40,16 @@ from detectors.recent import Recent
 from incidents.affected import Affected, affected
 from incidents.lifecycle import LifecycleRule, incident_id, is_over, overlap, related, severity
 from incidents.model import ChartPoint, Incident, Trouble, Verdict
-from incidents.own import OwnRule, own_troubles
+from incidents.own import STRAGGLERS, OwnRule, OwnTroubles, Scene, fold_day
 from incidents.verdict import cohort_verdict
 from telemetry.contract import Signal
 from telemetry.time import Window
 
 RELOCATE_GROWTH = 1.1
 """An incident is located anew when a tenth more people are struck than when it was located last."""
+
+CLOCKS_AHEAD = timedelta(hours=1)
+"""Slots are of trustworthy times, so none is later than now; the margin costs nothing."""
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -58,10 +62,11 @@ class WatchRule:
     Parameters
     ----------
     memory_hours
-        Length of the recent past that is watched.
+        Length of the recent past that is kept: a day, and before it as long as an impairment
+        makes the person's next one stale.
     learn_days
         Days of history that teach what is normal.
-    learn_after_hours
+    learn_after
         How long after midnight UTC the day before is taken to be complete.
     margin_nats
         Surprise that a cohort must show above the logarithm of the number of cohorts watched: the price of looking in
@@ -72,9 +77,9 @@ class WatchRule:
         How long before the estimated onset a struck session may still belong to the incident.
     """
 
-    memory_hours: int = 24
+    memory_hours: int = 36
     learn_days: int = 28
-    learn_after_hours: int = 3
+    learn_after: timedelta = STRAGGLERS
     margin_nats: float = 6.0
     least_subscribers: int = 4
     onset_slack: timedelta = timedelta(minutes=15)
@@ -112,7 +117,9 @@ class Watch:
         self.impairment = impairment
         self.lifecycle = lifecycle
         self.vocabularies = Vocabularies()
+        self._own = OwnTroubles(rule.own, impairment)
         self._as_of: datetime | None = None
+        self._learnt: date | None = None
         self._recent: Recent | None = None
         self._scans: list[CohortScan] = []
 
@@ -136,34 +143,45 @@ class Watch:
         return _Step(self, window, known, troubled).run()
 
     def _catch_up(self, window: Window, known: Sequence[Incident]) -> None:
-        learnt = self._learn(window.end)
+        learnt = self._learn(window.end, known)
         if learnt or self._recent is None or self._as_of != window.start:
             self._rebuild(window.end, known)
         else:
-            self._update(window.end, known)
+            self._update(window.end, known, window.end)
         self._as_of = window.end
 
-    def _learn(self, now: datetime) -> int:
-        through = (now - timedelta(days=1, hours=self.rule.learn_after_hours)).date()
-        return learn(self.connection, through, self.rule.learn_days, self.impairment)
+    def _learn(self, now: datetime, known: Sequence[Incident]) -> bool:
+        """Learn the days that are over since the last time; says whether there were any."""
+        through = (now - timedelta(days=1) - self.rule.learn_after).date()
+        if through == self._learnt:
+            return False
+        if self._learnt is None:
+            prepare(self.connection)
+        days = unlearnt_days(self.connection, through, self.rule.learn_days)
+        for day in days:
+            with _transaction(self.connection):
+                learn_day(self.connection, day, self.rule.learn_days, self.impairment)
+                fold_day(
+                    self.connection, day, self.rule.own, self.impairment, known, self.rule.onset_slack
+                )
+        self._learnt = through
+        return bool(days)
 
     def _rebuild(self, now: datetime, known: Sequence[Incident]) -> None:
         self.vocabularies = Vocabularies()
         model = RateModel().fit(self._history(now, known))
-        self._recent = Recent(model, CohortIndex())
+        self._recent = Recent(model, CohortIndex(), self.impairment.memory_slots)
         self._scans = [CohortScan(float(d)) for d in model.dispersion_]
-        rows = load_observations(
-            self.connection, self.vocabularies, self.impairment, self._oldest(now), now + timedelta(hours=1)
-        )
-        self._absorb(self._recent.replace(rows, self.explained(rows, known), slot_of(self._oldest(now))), now)
+        self._own.start(self.connection, self.vocabularies, self._learnt)
+        self._update(now, known, None)
 
-    def _update(self, now: datetime, known: Sequence[Incident]) -> None:
+    def _update(self, now: datetime, known: Sequence[Incident], changed_at: datetime | None) -> None:
+        oldest = self._oldest(now)
         rows = load_observations(
-            self.connection, self.vocabularies, self.impairment, self._oldest(now), now + timedelta(hours=1),
-            changed_at=now,
-        )  # fmt: skip
-        oldest = slot_of(self._oldest(now))
-        self._absorb(self.recent.replace(rows, self.explained(rows, known), oldest), now)
+            self.connection, self.vocabularies, self.impairment, oldest, now + CLOCKS_AHEAD, changed_at=changed_at
+        )
+        changes = self.recent.update(rows, lambda r: self.explained(r, known), slot_of(oldest))
+        self._absorb(changes, now)
 
     def _oldest(self, now: datetime) -> datetime:
         return now - timedelta(hours=self.rule.memory_hours)
@@ -204,6 +222,20 @@ class Watch:
         """Take what `known` incidents account for out of the evidence, and bring back what they no longer do."""
         self._absorb(self.recent.explain(self.explained(self.recent.rows, known)), now)
 
+    def own_troubles(
+        self, known: Iterable[Incident], troubled: Mapping[str, Collection[str]], now: datetime
+    ) -> list[Trouble]:
+        """Return the people who are in trouble by themselves; see `incidents.own`."""
+        scene = Scene(
+            self.recent.rows,
+            self.vocabularies,
+            self.recent.index,
+            tuple(self._scans),
+            tuple(known),
+            self.rule.onset_slack,
+        )
+        return self._own.find(scene, troubled, now)
+
     def _absorb(self, evidence: Sequence, now: datetime) -> None:
         units = len(self.recent.index)
         for scan, new in zip(self._scans, evidence, strict=True):
@@ -225,6 +257,17 @@ class Watch:
         inside = (rows.slot >= first) & (rows.slot < last)
         inside[inside] = members(self.vocabularies, rows.codes[inside], incident.cohort)
         return inside
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
 
 
 class _Step:
@@ -251,7 +294,7 @@ class _Step:
             self.watch.explain(self.incidents.values(), self.now)
         self._open_new()
         troubles = [t for i in self.incidents.values() if i.is_open for t in self._troubles(i)]
-        troubles += own_troubles(self.watch, self.incidents.values(), self.troubled, self.now)
+        troubles += self.watch.own_troubles(self.incidents.values(), self.troubled, self.now)
         changed = [i for i in self.incidents.values() if i != self.before.get(i.incident_id)]
         return Detection(tuple(changed), tuple(troubles))
 
@@ -288,18 +331,19 @@ class _Step:
 
     def _investigate(self, signal: int, unit: int) -> Incident | None:
         horizon = self.watch.scans[signal].horizon(unit) * SLOTS_PER_BUCKET
-        ranked = self._suspects(signal, self.last_slot - horizon + 1, ~self.watch.recent.explained[:, signal])
-        if not ranked or not self._enough_people(signal, ranked[0], self.last_slot - horizon + 1):
+        first = self.last_slot - horizon + 1
+        ranked = self._suspects(signal, first, ~self.watch.recent.explained[:, signal])
+        if not ranked or not self._enough_people(signal, ranked[0], first):
             return None
         for incident in [i for i in self.incidents.values() if i.is_open]:
             grown = self._grow(incident, signal, ranked[0])
             if grown is not None:
                 return grown
-        return self._incident(SIGNALS[signal], ranked)
+        return self._incident(SIGNALS[signal], ranked, first - horizon)
 
     def _suspects(self, signal: int, first_slot: int, usable: Mask) -> list[Suspect]:
         recent = self.watch.recent
-        rows = usable & (recent.rows.slot >= first_slot) & recent.rows.exposed[:, signal]
+        rows = usable & (recent.rows.slot >= first_slot) & recent.rows.at_risk[:, signal]
         scan = self.watch.scans[signal]
         return suspects(
             recent.rows.codes[rows],
@@ -310,13 +354,17 @@ class _Step:
         )
 
     def _enough_people(self, signal: int, suspect: Suspect, first_slot: int) -> bool:
-        rows = self.watch.recent.rows
+        """Whether the suspect stands when everybody counts once, however often they were struck."""
+        rows, scan = self.watch.recent.rows, self.watch.scans[signal]
         struck = rows.fresh[:, signal] & (rows.slot >= first_slot) & suspect.holds(rows.codes)
-        return len(np.unique(rows.subscriber[struck])) >= self.watch.rule.least_subscribers
+        struck &= ~self.watch.recent.explained[:, signal]
+        people = len(np.unique(rows.subscriber[struck]))
+        surprise = excess_llr(np.array(float(people)), np.array(suspect.expected + scan.floor), scan.dispersion)
+        return people >= self.watch.rule.least_subscribers and float(surprise) >= self._threshold(scan)
 
-    def _incident(self, signal: Signal, ranked: Sequence[Suspect]) -> Incident:
+    def _incident(self, signal: Signal, ranked: Sequence[Suspect], first_slot: int) -> Incident:
         cohort = self._name(ranked[0])
-        onset = self._onset(signal, cohort)
+        onset = self._onset(signal, cohort, first_slot, ~self.watch.recent.explained[:, SIGNALS.index(signal)])
         draft = Incident(
             incident_id=incident_id(signal, cohort, self.now),
             signal=signal,
@@ -338,24 +386,22 @@ class _Step:
     def _name(self, suspect: Suspect) -> Cohort:
         return name_cohort(self.watch.vocabularies, suspect.subset, suspect.values)
 
-    def _onset(self, signal: Signal, cohort: Cohort) -> datetime:
-        """The start of the stretch up to now that speaks most for the fault's own rate: a CUSUM read backwards."""
+    def _onset(self, signal: Signal, cohort: Cohort, first: int, usable: Mask) -> datetime:
+        """The start of the stretch up to now, from slot `first` on, that speaks most for the fault's own rate."""
         number, recent = SIGNALS.index(signal), self.watch.recent
-        rows = members(self.watch.vocabularies, recent.rows.codes, cohort) & ~recent.explained[:, number]
-        first = self.last_slot + 1 - self.watch.rule.memory_hours * 12
-        slot = np.clip(recent.rows.slot[rows] - first, 0, self.last_slot - first)
-        seen = np.bincount(slot, recent.rows.fresh[rows, number], self.last_slot - first + 1)
-        due = np.bincount(slot, recent.expected[rows, number], self.last_slot - first + 1)
-        starts = np.cumsum(seen[::-1])[::-1], np.cumsum(due[::-1])[::-1]
-        best = int(excess_llr(starts[0], starts[1] * 1.15 + 0.15).argmax())
+        rows = usable & (recent.rows.slot >= first)
+        rows[rows] = members(self.watch.vocabularies, recent.rows.codes[rows], cohort)
+        place, count = np.clip(recent.rows.slot[rows] - first, 0, self.last_slot - first), self.last_slot - first + 1
+        seen = np.bincount(place, recent.rows.fresh[rows, number], count)[::-1].cumsum()[::-1]
+        due = np.bincount(place, recent.expected[rows, number], count)[::-1].cumsum()[::-1]
+        best = int(excess_llr(seen, due * 1.15 + 0.15).argmax())
         struck = rows & recent.rows.fresh[:, number] & (recent.rows.slot >= first + best)
         return moment_of(int(recent.rows.first_us[struck].min()))
 
     # -- going on ----------------------------------------------------------------------------------------------
 
     def _advance(self, incident: Incident) -> Incident:
-        observed, expected = self._buckets(incident)
-        if is_over(observed, expected, self.watch.lifecycle):
+        if is_over(*self._buckets(incident), self.watch.lifecycle):
             return self._described(replace(incident, resolved_time=self.now), None)
         if self._seen(incident) < incident.observed * RELOCATE_GROWTH + 1:
             return self._described(incident, None)
@@ -375,7 +421,9 @@ class _Step:
         current = next((s for s in ranked if self._name(s) == incident.cohort), None)
         gain = current.gain if current else self._gain(incident, number)
         if ranked[0].gain > gain + self.watch.lifecycle.switch_nats:
-            incident = replace(incident, cohort=self._name(ranked[0]))
+            cohort, first = self._name(ranked[0]), self._first_slot(incident)
+            onset = self._onset(incident.signal, cohort, first, self._free_for(incident, number))
+            incident = replace(incident, cohort=cohort, onset_time=onset)
         return self._described(incident, ranked)
 
     def _free_for(self, incident: Incident, number: int) -> Mask:
@@ -385,7 +433,7 @@ class _Step:
 
     def _gain(self, incident: Incident, number: int) -> float:
         recent, scan = self.watch.recent, self.watch.scans[number]
-        rows = self.watch.inside(recent.rows, incident) & recent.rows.exposed[:, number]
+        rows = self.watch.inside(recent.rows, incident)
         due = recent.expected[rows, number].sum() * (1 + scan.slack) + scan.floor
         gain = excess_llr(np.array(recent.rows.fresh[rows, number].sum(), float), np.array(due), scan.dispersion)
         return float(gain) - 1.5 * len(incident.cohort.values)
@@ -415,8 +463,8 @@ class _Step:
 
     # -- describing --------------------------------------------------------------------------------------------
 
-    def _buckets(self, incident: Incident) -> tuple[Array, Array]:
-        """All impairments seen and due by quarter-hour since the onset (or as far back as memory reaches)."""
+    def _buckets(self, incident: Incident) -> tuple[Array, Array, Array]:
+        """Impairments seen and due, and exposures, by quarter-hour since the onset or as far as memory reaches."""
         number, recent = SIGNALS.index(incident.signal), self.watch.recent
         rows = self.watch.inside(recent.rows, incident) & recent.rows.exposed[:, number]
         bucket = recent.rows.slot[rows] // SLOTS_PER_BUCKET
@@ -424,8 +472,8 @@ class _Step:
         first = max(self._first_slot(incident) // SLOTS_PER_BUCKET, last - self.watch.rule.memory_hours * 4)
         place, count = np.clip(bucket - first, 0, last - first), last - first + 1
         seen = np.bincount(place, recent.rows.bad[rows, number], count)
-        due = np.bincount(place, recent.expected[rows, number], count) * recent.model.repeats_[number]
-        return seen, due
+        due = np.bincount(place, recent.model.usual(recent.rows.take(rows))[:, number], count)
+        return seen, due, np.bincount(place, minlength=count).astype(float)
 
     def _described(self, incident: Incident, ranked: Sequence[Suspect] | None) -> Incident:
         recent, number = self.watch.recent, SIGNALS.index(incident.signal)

@@ -48,13 +48,18 @@ CREATE TABLE IF NOT EXISTS cohort_hours (
     app_version VARCHAR,
     connection_type VARCHAR,
     content_type VARCHAR,
-    attempts INTEGER NOT NULL,
-    slices INTEGER NOT NULL,
-    starts INTEGER NOT NULL,
-    buffering INTEGER NOT NULL,
-    startup INTEGER NOT NULL,
-    failure INTEGER NOT NULL,
-    access INTEGER NOT NULL,
+    exposed_buffering INTEGER NOT NULL,
+    exposed_startup INTEGER NOT NULL,
+    exposed_failure INTEGER NOT NULL,
+    exposed_access INTEGER NOT NULL,
+    at_risk_buffering INTEGER NOT NULL,
+    at_risk_startup INTEGER NOT NULL,
+    at_risk_failure INTEGER NOT NULL,
+    at_risk_access INTEGER NOT NULL,
+    fresh_buffering INTEGER NOT NULL,
+    fresh_startup INTEGER NOT NULL,
+    fresh_failure INTEGER NOT NULL,
+    fresh_access INTEGER NOT NULL,
     all_buffering INTEGER NOT NULL,
     all_startup INTEGER NOT NULL,
     all_failure INTEGER NOT NULL,
@@ -63,3 +68,15 @@ CREATE TABLE IF NOT EXISTS cohort_hours (
 
 -- Which days the tables above have learnt.
 CREATE TABLE IF NOT EXISTS learnt_days (day DATE PRIMARY KEY);
+
+-- One row a day, signal and subscriber in whom a fault of their own may have begun: where the run of their sessions
+-- stood at the end of the day (UTC).
+CREATE TABLE IF NOT EXISTS subscriber_runs (
+    day DATE NOT NULL,
+    signal VARCHAR NOT NULL,
+    subscriber_id VARCHAR NOT NULL,
+    log_odds DOUBLE NOT NULL,
+    since_slot BIGINT NOT NULL,
+    impaired INTEGER NOT NULL,
+    sessions INTEGER NOT NULL
+);
