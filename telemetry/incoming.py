@@ -1,7 +1,8 @@
 """A file on its way in: its rows under the contract's names and types, each with what is wrong with it.
 
-The relation ``incoming`` has ``line``, ``raw``, the table's columns, ``problem`` (NULL, or ``reason|detail``) and
-``good`` (whether there is none). A typed file is a view, read where it lies; text is parsed once into a temporary table.
+The relation ``incoming`` has ``line``, ``raw``, the table's columns, ``problem`` (NULL, or ``reason|detail``)
+and ``good`` (whether there is none). A typed file is a view, read where it lies; text is parsed once into a
+temporary table.
 """
 
 from __future__ import annotations
@@ -89,8 +90,8 @@ def _make_incoming(
     names = ", ".join(table.names)
     judged = f"""
         SELECT line, left(raw, {MAX_RAW_LENGTH}) AS raw, {names},
-            CASE WHEN broken IS NOT NULL THEN 'broken_line|' || broken ELSE {judgement(table, now)} END AS problem,
-            broken IS NULL AND {goodness(table, now)} AS good
+            CASE WHEN broken IS NOT NULL THEN 'broken_line|' || broken ELSE {judgement(table, now)} END AS
+            problem, broken IS NULL AND {goodness(table, now)} AS good
         FROM found
         WHERE {_within(table, window)}"""
     if not reading.typed:
@@ -111,7 +112,8 @@ def _make_found(connection: duckdb.DuckDBPyConnection, reading: Reading, table: 
 
 @contextmanager
 def narrowed(connection: duckdb.DuckDBPyConnection, reading: Reading, table: Table) -> Iterator[None]:
-    """Let ``incoming`` be only the rows whose key is in ``contested_ids``: a typed file is not judged twice for a few."""
+    """Let ``incoming`` be only the rows whose key is in ``contested_ids``: a typed file is not judged twice
+    for a few."""
     if not reading.typed:
         yield
         return
@@ -138,7 +140,8 @@ def _within(table: Table, window: Window | None) -> str:
     if window is None or "received_time" not in table.by_name:
         return "true"
     start, end = naive_utc(window.start), naive_utc(window.end)
-    return f"received_time IS NULL OR (received_time >= TIMESTAMP '{start}' AND received_time < TIMESTAMP '{end}')"
+    within = f"received_time >= TIMESTAMP '{start}' AND received_time < TIMESTAMP '{end}'"
+    return f"received_time IS NULL OR ({within})"
 
 
 def _typed(column: Column, found: str | None) -> str:

@@ -1,7 +1,8 @@
 """Ingest: files in, good rows to the warehouse, the rest to quarantine.
 
-Each file is one transaction, so a run that is killed and run again ends where a clean run would. A file already
-ingested, under this or another name, is passed over. Of the copies of one event the one received first stays.
+Each file is one transaction, so a run that is killed and run again ends where a clean run would. A file
+already ingested, under this or another name, is passed over. Of the copies of one event the one received
+first stays.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ MAX_NAME_LENGTH = 64
 class FileReport:
     """What became of one file.
 
-    ``rows == accepted + duplicates +`` the quarantined rows; `quarantined` also counts what concerns the whole file
-    (an unknown column, damage), once each. `skipped` files were ingested before and are not read.
+    `rows` are the accepted, the duplicates and the quarantined ones; `quarantined` also counts what concerns
+    the whole file (an unknown column, damage), once each. `skipped` files were ingested before: not read.
     """
 
     source: str
@@ -94,7 +95,7 @@ def ingest(
     table: str | None = None,
     window: Window | None = None,
     progress: Callable[[Progress], None] | None = None,
-    format: str | None = None,
+    format: str | None = None,  # noqa: A002 - the word that people type
 ) -> IngestReport:
     """Read a file, a folder or a world into the warehouse.
 
@@ -173,7 +174,8 @@ class _Arrival:
     window: Window | None
 
     def is_known(self) -> bool:
-        """Say whether it was ingested before; its bytes are read only if its name, size and time do not tell."""
+        """Say whether it was ingested before; its bytes are read only if its name, size and time do not
+        tell."""
         return self._is_known("") or self._is_known(self.source.digest)
 
     def _is_known(self, digest: str) -> bool:
@@ -244,8 +246,13 @@ class _Arrival:
             **vars(counts),
             **self._facts,
         )
-        name, format = self.source.table.name, self.source.adapter.name
-        return FileReport(str(self.source.path), name, format, quarantined=quarantined, **vars(counts))
+        return FileReport(
+            str(self.source.path),
+            self.source.table.name,
+            self.source.adapter.name,
+            quarantined=quarantined,
+            **vars(counts),
+        )
 
     def _next_batch(self) -> int:
         return self._count("SELECT coalesce(max(batch_id), 0) + 1 FROM batches")

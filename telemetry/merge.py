@@ -1,8 +1,8 @@
 """Merge: events not counted yet into slices and sessions, in one transaction with the mark that says so.
 
-Every batch remembers until which `received_time` it is merged, so a window that is run twice adds nothing, and a file
-that arrives late is picked up by the next window. How windows are cut, and in which order files come, makes no
-difference to the sums.
+Every batch remembers until which `received_time` it is merged, so a window that is run twice adds nothing,
+and a file that arrives late is picked up by the next window. How windows are cut, and in which order files
+come, makes no difference to the sums.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def merge_window(warehouse: Warehouse, window: Window) -> MergeReport:
     warehouse
         Its `slices` and `sessions` change; changed rows get the window's end as ``changed_time``.
     window
-        Only its end matters to what is merged: what an earlier window left, or a late file brought, comes along.
+        Only its end matters to what is merged: what an earlier window left, or a late file brought, comes
+        along.
     """
     return _merge(warehouse, naive_utc(window.end))
 

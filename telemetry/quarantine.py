@@ -1,8 +1,8 @@
 """What breaks the contract, and how a row is judged: one SQL expression per table, built from the contract.
 
-The expression yields NULL for a good row, else ``reason|detail`` of the first check that fails. Checks go from what
-makes a row unreadable to what merely makes it implausible, so the reason named is the most telling one. An empty text
-is an absent one.
+The expression yields NULL for a good row, else ``reason|detail`` of the first check that fails. Checks go
+from what makes a row unreadable to what merely makes it implausible, so the reason named is the most telling
+one. An empty text is an absent one.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class QuarantineReason(StrEnum):
     EMPTY_FILE = "empty_file"
     """Once a file: it holds no rows."""
     TRUNCATED_FILE = "truncated_file"
-    """Once a file: it ends early or cannot be read; rows before the damage are kept where the format allows."""
+    """Once a file: it ends early or cannot be read; rows before the damage are kept where the format
+    allows."""
 
 
 def goodness(table: Table, now: datetime) -> str:
@@ -75,7 +76,8 @@ def goodness(table: Table, now: datetime) -> str:
 def judgement(table: Table, now: datetime) -> str:
     """Build the SQL expression that says what is wrong with a row of `table` at `now`.
 
-    It reads each column under its own name, already of its type, and the value as found under ``found_<name>``.
+    It reads each column under its own name, already of its type, and the value as found under
+    ``found_<name>``.
     """
     branches = "\n".join(
         f"WHEN {condition} THEN '{reason}|{detail}'" for condition, reason, detail in _checks(table, now)

@@ -42,17 +42,17 @@ class Source:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def find_sources(path: Path, table: str | None = None, format: str | None = None) -> list[Source]:
+def find_sources(path: Path, table: str | None = None, file_format: str | None = None) -> list[Source]:
     """List the files to read at `path`, in the order of their names; people before playback.
 
     Parameters
     ----------
     path
-        A file, a folder of files, or a world (``playback/``, ``subscribers.*``, ``contacts.*``; nothing else in it
-        is looked at).
+        A file, a folder of files, or a world (``playback/``, ``subscribers.*``, ``contacts.*``; nothing else
+        in it is looked at).
     table
         ``playback``, ``subscribers`` or ``contacts``; None to tell by the file's name.
-    format
+    file_format
         Name of an adapter; None to tell by the file's name.
 
     Raises
@@ -65,15 +65,15 @@ def find_sources(path: Path, table: str | None = None, format: str | None = None
     if not path.exists():
         raise SourceNotFoundError(f"There is nothing at {path}.")
     if path.is_file():
-        return [_source(path, table, format)]
-    sources = [_source(file, table, format) for file in _files(path) if format or adapter_for(file)]
+        return [_source(path, table, file_format)]
+    sources = [_source(file, table, file_format) for file in _files(path) if file_format or adapter_for(file)]
     if not sources:
         raise SourceNotFoundError(f"There is no file in {path} that any adapter reads.")
     return sources
 
 
-def _source(path: Path, table: str | None, format: str | None) -> Source:
-    adapter = adapter_named(format) if format else adapter_for(path)
+def _source(path: Path, table: str | None, file_format: str | None) -> Source:
+    adapter = adapter_named(file_format) if file_format else adapter_for(path)
     if adapter is None:
         raise UnknownFormatError(f"No adapter reads {path.name}; name the format, or use a known suffix.")
     return Source(path, TABLES[table] if table else _table(path), adapter)

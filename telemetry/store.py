@@ -11,9 +11,10 @@ from telemetry.warehouse import Warehouse
 def store_playback(warehouse: Warehouse, reading: Reading, batch_id: int, rows: int) -> tuple[int, int]:
     """Store new events; return how many of the `rows` were good, and how many of those were new.
 
-    Two rows with one `event_id` are copies of one event, even if they differ: the one received first stays. A stored
-    copy is looked for at the same `event_time`; an id that comes again with a time hours away is another event.
-    Rows with an id of their own, nearly all, are stored straight away; the few others are compared first.
+    Two rows with one `event_id` are copies of one event, even if they differ: the one received first stays. A
+    stored copy is looked for at the same `event_time`; an id that comes again with a time hours away is
+    another event. Rows with an id of their own, nearly all, are stored straight away; the few others are
+    compared first.
     """
     warehouse.run("arriving_events")
     contested = _find_contested(warehouse, reading)

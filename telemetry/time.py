@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 SLOT = timedelta(minutes=5)
-"""Width of a slice: fine enough that a ten-minute fault fills two, coarse enough that a session is few rows."""
+"""Width of a slice: fine enough that a ten-minute fault fills two, coarse enough that a session is few
+rows."""
 
 
 def utc(moment: datetime) -> datetime:

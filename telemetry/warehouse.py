@@ -19,7 +19,8 @@ from telemetry.contract import PLAYBACK
 from telemetry.errors import WarehouseBusyError
 
 ENUMS = {"event_name": "event", "error_class": "error_class"}
-"""DuckDB types made from the contract's closed lists, and the column whose list it is: a byte instead of a text."""
+"""DuckDB types made from the contract's closed lists, and the column whose list it is: a byte instead of a
+text."""
 
 
 class Warehouse:
@@ -53,7 +54,7 @@ class Warehouse:
         self.run("schema")
         self.run("people")
 
-    def run(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    def run(self, name: str, **parameters: object) -> list[tuple[Any, ...]]:
         """Run ``telemetry/sql/<name>.sql`` and return the rows of its last statement.
 
         Parameters
@@ -100,7 +101,9 @@ def sql(name: str) -> str:
 
 
 def _connect(path: Path | None, threads: int | None) -> duckdb.DuckDBPyConnection:
-    settings = {} if threads is None else {"threads": str(threads)}
+    settings: dict[str, str | bool | int | float | list[str]] = (
+        {} if threads is None else {"threads": threads}
+    )
     try:
         return duckdb.connect(":memory:" if path is None else str(path), config=settings)
     except duckdb.IOException as error:

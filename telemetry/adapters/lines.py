@@ -11,7 +11,8 @@ from pathlib import Path
 class LineReader:
     """Iterates over a file's lines as ``(number, text)``, the newline included; numbers start at 1.
 
-    Bytes that are not UTF-8 become U+FFFD. After the iteration `damage` is a sentence if the file ended early.
+    Bytes that are not UTF-8 become U+FFFD. After the iteration `damage` is a sentence if the file ended
+    early.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,7 +1,8 @@
 """NDJSON: one JSON object a line.
 
-DuckDB reads a clean file fastest, yet says neither which line is broken nor what it said, and with ``ignore_errors``
-it leaves an all-NULL row for each. So a file in which anything is odd is read again line by line.
+DuckDB reads a clean file fastest, yet says neither which line is broken nor what it said, and with
+``ignore_errors`` it leaves an all-NULL row for each. So a file in which anything is odd is read again line by
+line.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from telemetry.adapters.reading import CAREFUL_ROWS, Reading, collect, identifie
 from telemetry.contract import Table
 
 SAMPLED_LINES = 20_480
-"""Lines in which unknown keys are looked for; listing the keys of every line would cost more than reading it."""
+"""Lines in which unknown keys are looked for; listing the keys of every line would cost more than reading
+it."""
 
 
 class NdJson:
@@ -66,10 +68,12 @@ def _objects(table: Table) -> str:
     shape = quoted(json.dumps(dict.fromkeys(table.names, "VARCHAR")))
     values = ", ".join(f"object.{identifier(name)} AS {identifier(name)}" for name in table.names)
     return f"""
-        SELECT line, raw, CASE WHEN object IS NULL THEN 'the line is not a JSON object' END AS broken, {values}
+        SELECT line, raw, CASE WHEN text IS NULL THEN 'the line is not a JSON object' END AS broken, {values}
         FROM (
-            SELECT line, raw, CASE WHEN is_object THEN from_json(CASE WHEN is_object THEN raw END, {shape}) END AS object
-            FROM (SELECT *, json_valid(raw) AND raw LIKE '{{%' AS is_object FROM {CAREFUL_ROWS})
+            SELECT *, from_json(text, {shape}) AS object
+            FROM (
+                SELECT *, CASE WHEN json_valid(raw) AND raw LIKE '{{%' THEN raw END AS text FROM {CAREFUL_ROWS}
+            )
         )"""
 
 

@@ -1,4 +1,5 @@
-"""Puffer, a live-television study that publishes what its players did, chunk by chunk (Yan et al., NSDI 2020)."""
+"""Puffer, a live-television study that publishes what its players did, chunk by chunk (Yan et al., NSDI
+2020)."""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ _ARRIVALS = """
 class Puffer:
     """Reads a Parquet file of chunks (dataset, session, start_time, end_time, size), asked for by name.
 
-    A stream becomes a session, its buffer is replayed to find the stalls, and the stream's name stands in for the
-    subscriber, whom the data does not name. Received is when it happened. The dimensions stay NULL.
+    A stream becomes a session, its buffer is replayed to find the stalls, and the stream's name stands in for
+    the subscriber, whom the data does not name. Received is when it happened. The dimensions stay NULL.
     """
 
     name = "puffer"
@@ -56,7 +57,8 @@ class Puffer:
 def stalls_s(arrivals_s: Iterable[float]) -> Iterator[float]:
     """Replay a player's buffer: yield, for each chunk's time of arrival, how long playback stalled before it.
 
-    Playback begins with the first chunk; each adds 2.002 s to the buffer, and the time until the next drains it.
+    Playback begins with the first chunk; each adds 2.002 s to the buffer, and the time until the next drains
+    it.
     """
     buffer_s, previous_s = 0.0, None
     for arrival_s in arrivals_s:

@@ -20,8 +20,8 @@ class Reading:
     Parameters
     ----------
     relation
-        SQL of a relation with the columns as found, and besides ``line`` (1-based), ``raw`` (the row's text) and
-        ``broken`` (why the row has no columns, else NULL).
+        SQL of a relation with the columns as found, and besides ``line`` (1-based), ``raw`` (the row's text)
+        and ``broken`` (why the row has no columns, else NULL).
     columns
         DuckDB type of each column as found.
     exact
@@ -45,9 +45,9 @@ class Reading:
 class Adapter(Protocol):
     """One file format, or one vendor's export.
 
-    `quick` may raise `duckdb.Error` on anything odd. `careful` reads the same file again and gives every line its
-    number and text; it raises `UnreadableFileError` if there is nothing to be had. `rows` names where the adapter
-    may register what it has read.
+    `quick` may raise `duckdb.Error` on anything odd. `careful` reads the same file again and gives every line
+    its number and text; it raises `UnreadableFileError` if there is nothing to be had. `rows` names where the
+    adapter may register what it has read.
     """
 
     @property

@@ -93,7 +93,8 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes rows to a file in the format that its name says, typed by the contract where the format has types."""
+    """Writes rows to a file in the format that its name says, typed by the contract where the format has
+    types."""
 
     def to_file(name: str, rows: Sequence[Row], table: str = "playback") -> Path:
         path = tmp_path / name

@@ -221,7 +221,7 @@ def _outcome(files, cuts, *, between):
         ]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_order_of_files_and_any_cut_of_windows_give_the_same(data):
     rows = [_row(drawn) for drawn in data.draw(st.lists(ROWS, min_size=1, max_size=25))]
