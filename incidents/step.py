@@ -1,0 +1,310 @@
+"""One window's work: close what is over, relocate what goes on, open what is new, find who is troubled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.cohort_scan import SLOTS_PER_BUCKET
+from detectors.cohorts import members, name_cohort
+from detectors.finding import Cohort
+from detectors.localise import PRICE_PER_DIMENSION, Suspect
+from detectors.observations import SIGNALS, ImpairmentRule, moment_of, slot_of
+from detectors.poisson import excess_llr
+from incidents.affected import Affected, affected
+from incidents.description import described, raised_signals
+from incidents.lifecycle import LifecycleRule, incident_id, is_over, overlap, related
+from incidents.model import Incident, Severity, Trouble, TroubleKind
+from incidents.state import Mask, WatchState
+from incidents.verdict import cohort_verdict
+from telemetry.contract import DIMENSIONS, Signal
+
+Array = NDArray[np.float64]
+
+RELOCATE_GROWTH = 1.1
+"""An incident is located anew when a tenth more people are struck than when it was located last."""
+MOST_LOOKS = 20
+"""Suspicious cohorts looked into in one window; each that is opened explains hundreds of others."""
+SAME_COHORT = 0.5
+"""Jaccard index from which two cohorts are taken for the same fault."""
+MOSTLY_COVERED = 0.7
+DEVICE = DIMENSIONS.index("device_type")
+
+
+@dataclass(frozen=True)
+class StepRules:
+    """The rules of a step; see `incidents.watch.WatchRule`, `LifecycleRule` and `ImpairmentRule`."""
+
+    margin_nats: float
+    least_subscribers: int
+    memory_buckets: int
+    lifecycle: LifecycleRule
+    impairment: ImpairmentRule
+
+
+class Step:
+    """Works out one window.
+
+    Parameters
+    ----------
+    state
+        What is in memory, up to the window's end.
+    rules
+        When to speak.
+    known
+        Open incidents, and resolved ones that still explain slices in memory.
+    troubled
+        For each open incident the subscribers already found to be troubled by it.
+    now
+        The end of the window.
+    """
+
+    def __init__(
+        self,
+        state: WatchState,
+        rules: StepRules,
+        known: Sequence[Incident],
+        troubled: Mapping[str, Collection[str]],
+        now: datetime,
+    ) -> None:
+        self.state = state
+        self.rules = rules
+        self.troubled = troubled
+        self.now = now
+        self.before = {incident.incident_id: incident for incident in known}
+        self.incidents = dict(self.before)
+        self.last_slot = slot_of(now) - 1
+
+    def run(self) -> tuple[list[Incident], list[Trouble]]:
+        """Return the incidents that are new or changed, and the people to hear of them."""
+        for incident in self._open():
+            self.incidents[incident.incident_id] = self._advanced(incident)
+        if self.incidents != self.before:
+            self.state.explain(self.incidents.values(), self.now)
+        self._open_new()
+        troubles = [trouble for incident in self._open() for trouble in self._complete(incident)]
+        changed = [i for i in self.incidents.values() if i != self.before.get(i.incident_id)]
+        return changed, troubles + self._all_clears(changed)
+
+    def _open(self) -> list[Incident]:
+        return [incident for incident in self.incidents.values() if incident.is_open]
+
+    # -- opening
+
+    def _open_new(self) -> None:
+        refused: set[tuple[Signal, int]] = set()
+        for _ in range(MOST_LOOKS):
+            top = self._most_suspicious(refused)
+            if top is None:
+                return
+            found = self._investigated(*top)
+            if found is None:
+                refused.add(top)
+            else:
+                self.incidents[found.incident_id] = found
+                self.state.explain(self.incidents.values(), self.now)
+
+    def _most_suspicious(self, refused: set[tuple[Signal, int]]) -> tuple[Signal, int] | None:
+        """Return the signal and cohort number that exceed their threshold most."""
+        best, place = 0.0, None
+        for signal, scan in zip(SIGNALS, self.state.scans, strict=True):
+            score = scan.current(len(self.state.recent.index)) - self._threshold(signal)
+            score[[unit for s, unit in refused if s == signal]] = -1
+            if len(score) and score.max() > best:
+                best, place = float(score.max()), (signal, int(score.argmax()))
+        return place
+
+    def _threshold(self, signal: Signal) -> float:
+        return self.state.threshold(self.state.scans[SIGNALS.index(signal)], self.rules.margin_nats)
+
+    def _investigated(self, signal: Signal, unit: int) -> Incident | None:
+        """Localise a suspicion; return the incident that it opens or widens, if it stands."""
+        number = SIGNALS.index(signal)
+        horizon = self.state.scans[number].horizon(unit) * SLOTS_PER_BUCKET
+        first, usable = self.last_slot - horizon + 1, ~self.state.recent.explained[:, number]
+        ranked = self.state.ranked(signal, first, usable)
+        if not ranked or not self._stands(signal, ranked[0], first):
+            return None
+        for incident in self._open():
+            widened = self._widened(incident, signal, ranked[0])
+            if widened is not None:
+                return widened
+        return self._opened(signal, ranked, first - horizon, usable)
+
+    def _stands(self, signal: Signal, suspect: Suspect, first_slot: int) -> bool:
+        """Whether a suspect is surprising still when everybody counts once, however often they were struck."""
+        number, rows = SIGNALS.index(signal), self.state.rows
+        struck = rows.fresh[:, number] & (rows.slot >= first_slot) & suspect.holds(rows.codes)
+        struck &= ~self.state.recent.explained[:, number]
+        people = len(np.unique(rows.subscriber[struck]))
+        scan = self.state.scans[number]
+        surprise = excess_llr(np.array(float(people)), np.array(suspect.expected + scan.floor), scan.dispersion)
+        return people >= self.rules.least_subscribers and float(surprise) >= self._threshold(signal)
+
+    def _opened(self, signal: Signal, ranked: Sequence[Suspect], first_slot: int, usable: Mask) -> Incident:
+        cohort = self._name(ranked[0])
+        draft = Incident(
+            incident_id=incident_id(signal, cohort, self.now),
+            signal=signal,
+            cohort=cohort,
+            onset_time=self._onset(signal, cohort, first_slot, usable),
+            detected_time=self.now,
+            resolved_time=None,
+            severity=Severity.MINOR,
+            affected_subscribers=0,
+            verdict=cohort_verdict(signal, cohort, {}),
+            observed=0.0,
+            expected=0.0,
+            sessions=0,
+            surprise=ranked[0].gain,
+            updated_time=self.now,
+        )
+        return self._described(draft, ranked)
+
+    def _name(self, suspect: Suspect) -> Cohort:
+        return name_cohort(self.state.words, suspect.subset, suspect.values)
+
+    def _onset(self, signal: Signal, cohort: Cohort, first: int, usable: Mask) -> datetime:
+        """The start of the stretch up to now, from slot `first` on, that speaks most for the fault's own rate."""
+        number, recent, rows = SIGNALS.index(signal), self.state.recent, self.state.rows
+        mine = usable & (rows.slot >= first)
+        mine[mine] = members(self.state.words, rows.codes[mine], cohort)
+        place, count = np.clip(rows.slot[mine] - first, 0, self.last_slot - first), self.last_slot - first + 1
+        seen = np.bincount(place, rows.fresh[mine, number], count)[::-1].cumsum()[::-1]
+        due = np.bincount(place, recent.expected[mine, number], count)[::-1].cumsum()[::-1]
+        scan = self.state.scans[number]
+        best = int(excess_llr(seen, due * (1 + scan.slack) + scan.floor).argmax())
+        struck = mine & rows.fresh[:, number] & (rows.slot >= first + best)
+        return moment_of(int(rows.first_us[struck].min()))
+
+    # -- going on
+
+    def _advanced(self, incident: Incident) -> Incident:
+        if is_over(*self._buckets(incident), self.rules.lifecycle):
+            return self._described(replace(incident, resolved_time=self.now), ())
+        if self._struck(incident) < incident.observed * RELOCATE_GROWTH + 1:
+            return self._described(incident, ())
+        return self._relocated(incident)
+
+    def _struck(self, incident: Incident) -> int:
+        """People freshly struck in the incident's cohort, as far back as memory reaches."""
+        rows = self.state.rows
+        fresh = rows.fresh[:, SIGNALS.index(incident.signal)] & self.state.inside(rows, incident)
+        return len(np.unique(rows.subscriber[fresh]))
+
+    def _buckets(self, incident: Incident) -> tuple[Array, Array, Array]:
+        """Impairments seen and due, and exposures, by quarter-hour since the onset or as far as memory reaches."""
+        number, rows = SIGNALS.index(incident.signal), self.state.rows
+        mine = rows.take(self.state.inside(rows, incident) & rows.exposed[:, number])
+        last = self.last_slot // SLOTS_PER_BUCKET
+        first = max(self.state.first_slot(incident) // SLOTS_PER_BUCKET, last - self.rules.memory_buckets)
+        place, count = np.clip(mine.slot // SLOTS_PER_BUCKET - first, 0, last - first), last - first + 1
+        seen = np.bincount(place, mine.bad[:, number], count)
+        due = np.bincount(place, self.state.recent.model.usual(mine)[:, number], count)
+        return seen, due, np.bincount(place, minlength=count).astype(float)
+
+    def _relocated(self, incident: Incident) -> Incident:
+        """Name a better cohort if one explains the same excess by a margin."""
+        first, free = self.state.first_slot(incident), self._free_for(incident)
+        ranked = self.state.ranked(incident.signal, first, free)
+        if not ranked:
+            return self._described(incident, ())
+        current = next((s.gain for s in ranked if self._name(s) == incident.cohort), self._gain(incident))
+        if ranked[0].gain > current + self.rules.lifecycle.switch_nats:
+            cohort = self._name(ranked[0])
+            onset = self._onset(incident.signal, cohort, first, free)
+            incident = replace(incident, cohort=cohort, onset_time=onset)
+        return self._described(incident, ranked)
+
+    def _free_for(self, incident: Incident) -> Mask:
+        """Rows that no other incident explains."""
+        others = [i for i in self.incidents.values() if i.incident_id != incident.incident_id]
+        return ~self.state.explained(self.state.rows, others)[:, SIGNALS.index(incident.signal)]
+
+    def _gain(self, incident: Incident) -> float:
+        number, recent = SIGNALS.index(incident.signal), self.state.recent
+        scan, inside = self.state.scans[number], self.state.inside(self.state.rows, incident)
+        seen = np.array(float(self.state.rows.fresh[inside, number].sum()))
+        due = recent.expected[inside, number].sum() * (1 + scan.slack) + scan.floor
+        price = PRICE_PER_DIMENSION * len(incident.cohort.values)
+        return float(excess_llr(seen, np.array(due), scan.dispersion)) - price
+
+    def _widened(self, incident: Incident, signal: Signal, suspect: Suspect) -> Incident | None:
+        """Widen an open incident that is part of what was just found, if one cohort explains both."""
+        if signal not in related(incident.signal):
+            return None
+        rows, first = self.state.rows, self.state.first_slot(incident)
+        ranked = self.state.ranked(incident.signal, first, self._free_for(incident))
+        if not ranked:
+            return None
+        since, own = rows.slot >= first, self.state.inside(rows, incident)
+        joint, new = ranked[0].holds(rows.codes) & since, suspect.holds(rows.codes) & since
+        struck, weight = rows.fresh[:, SIGNALS.index(incident.signal)].astype(float), np.ones(len(rows))
+        covered = struck[joint & own].sum() / max(struck[own].sum(), 1)
+        same = max(overlap(joint, new, weight), overlap(own, new, weight)) >= SAME_COHORT
+        if covered < MOSTLY_COVERED or not same:
+            return None
+        return self._described(replace(incident, cohort=self._name(ranked[0])), ranked)
+
+    def _described(self, incident: Incident, ranked: Sequence[Suspect]) -> Incident:
+        people = set(self.troubled.get(incident.incident_id, ()))
+        people |= {self._subscriber(person.subscriber) for person in self._affected(incident)}
+        return described(self.state, incident, ranked, people, self.rules.lifecycle, self.now)
+
+    # -- people
+
+    def _affected(self, incident: Incident) -> list[Affected]:
+        rows = self.state.rows.take(self.state.inside(self.state.rows, incident))
+        known = [self.state.words.subscribers.find(s) for s in self.troubled.get(incident.incident_id, ())]
+        signals = raised_signals(self.state, incident, related(incident.signal))
+        return affected(rows, signals, self.rules.impairment, known)
+
+    def _complete(self, incident: Incident) -> list[Trouble]:
+        return [self._trouble(incident, person) for person in self._affected(incident)]
+
+    def _trouble(self, incident: Incident, person: Affected) -> Trouble:
+        words = self.state.words
+        return Trouble(
+            subscriber_id=self._subscriber(person.subscriber),
+            problem=person.signal,
+            verdict=incident.verdict,
+            incident_id=incident.incident_id,
+            since=moment_of(person.first_us),
+            last_bad_time=moment_of(person.last_us),
+            impaired=person.impaired,
+            sessions=person.sessions,
+            severity=incident.severity,
+            device_type=None if person.device < 0 else words.dimensions[DEVICE].text(person.device),
+            error_class=None if person.error_class < 0 else words.error_classes.text(person.error_class),
+        )
+
+    def _all_clears(self, changed: Sequence[Incident]) -> list[Trouble]:
+        """Everybody troubled by an incident that closed now hears that it is over; deciding leaves out the untold."""
+        closed = [incident for incident in changed if incident.resolved_time == self.now]
+        return [
+            self._all_clear(incident, person)
+            for incident in closed
+            for person in sorted(self.troubled.get(incident.incident_id, ()))
+        ]
+
+    def _all_clear(self, incident: Incident, person: str) -> Trouble:
+        return Trouble(
+            subscriber_id=person,
+            problem=incident.signal,
+            verdict=incident.verdict,
+            incident_id=incident.incident_id,
+            since=incident.onset_time,
+            last_bad_time=self.now,
+            impaired=0,
+            sessions=0,
+            severity=incident.severity,
+            kind=TroubleKind.ALL_CLEAR,
+            incident_resolved=True,
+        )
+
+    def _subscriber(self, code: int) -> str:
+        return self.state.words.subscribers.text(code)
