@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from config.settings import ChannelSettings, LedgerSettings, PathSettings, Setti
 from console.replay import count_notices
 from console.reporting import write
 from console.walk import Progress, WorldClock, walk
-from data.demo import SEED, make_world
+from data.world import World
 from incidents.model import Incident
 from telemetry.time import Window
 
@@ -42,7 +43,7 @@ class DemoReport:
     mailbox: Path
 
 
-def demo(folder: Path, settings: Settings, seed: int | None, progress: Progress) -> DemoReport:
+def demo(folder: Path, settings: Settings, make: Callable[[Path], World], progress: Progress) -> DemoReport:
     """Make the demo world, run the loop on its bad days, and write the report.
 
     Parameters
@@ -51,8 +52,8 @@ def demo(folder: Path, settings: Settings, seed: int | None, progress: Progress)
         Emptied first if it is an earlier demo's.
     settings
         How to decide and what to say; stores and channels are replaced by ones inside `folder`.
-    seed
-        Of the world; None for the usual one.
+    make
+        Makes the world in the folder that it is given.
     progress
         Called with the steps done and all steps after each one.
 
@@ -62,7 +63,7 @@ def demo(folder: Path, settings: Settings, seed: int | None, progress: Progress)
         If `folder` holds something else.
     """
     _make_empty(folder)
-    world = make_world(folder / "world", seed=SEED if seed is None else seed)
+    world = make(folder / "world")
     clock = WorldClock(world.end)
     inside = demo_settings(settings, folder)
     with open_pipeline(inside, clock) as pipeline:

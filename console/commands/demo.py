@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,10 +38,13 @@ def demo(
 
         prebuffer demo --folder /tmp/demo --seed 7 --json
     """
-    from console.demo import demo as run_demo  # noqa: PLC0415 - only this command waits for pandas to load
+    # Only this command waits for what makes worlds to load.
+    from console.demo import demo as run_demo  # noqa: PLC0415
+    from data.demo import SEED, make_world  # noqa: PLC0415
 
+    make = partial(make_world, seed=SEED if seed is None else seed)
     with progress("Two bad days") as bar:
-        report = run_demo(folder, settings_of(config), seed, bar)
+        report = run_demo(folder, settings_of(config), make, bar)
     if as_json:
         print_json(_document(report))
     else:

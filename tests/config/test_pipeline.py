@@ -47,7 +47,7 @@ def trouble(desk, windows, fails, subscriber):
 def test_a_window_goes_from_events_to_queued_notices_and_then_to_mails(trouble, windows):
     with trouble.pipeline() as pipeline:
         merged, detected, notified = pipeline.run(windows[0])
-        assert merged.counts == {"sessions": 3}
+        assert merged.counts == {"slices": 3}
         assert detected.counts == {"incidents": 1, "troubles": 3}
         assert notified.counts == {"sent": 2, "no_consent": 1, "released": 0}
         assert pipeline.deliver().states[State.SENT] == 2

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.times import duration_text, parse_duration, parse_moment, parse_window
@@ -32,6 +32,7 @@ def test_anything_else_is_refused_with_examples(text):
         parse_duration(text)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000_000))
 def test_a_duration_is_written_as_it_is_read(seconds):
     duration = timedelta(seconds=seconds)

@@ -38,7 +38,7 @@ def test_another_zone_changes_nothing():
 
 @settings(deadline=None)
 @given(
-    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001 - hypothesis wants naive bounds
+    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)),
     st.sampled_from([1, 5, 15, 60, 1440]),
     st.integers(0, 3600),
 )

@@ -39,7 +39,7 @@ def test_the_pipeline_runs_the_loop_twice_without_effect_and_catches_up(config, 
     assert pipeline(window="2026-03-09T14:45/2026-03-09T15:00", config=config) == 3
     assert (tmp_path / "reports" / "index.html").exists()
     assert run_names().count(f"pipeline {KEY}") == 2
-    assert detect(window=window, config=config) == {"sessions": 1, "incidents": 0, "troubles": 0}
+    assert detect(window=window, config=config) == {"slices": 1, "incidents": 0, "troubles": 0}
     wanted = ArtifactFilter(key=ArtifactFilterKey(any_=["incidents"]))
     artifacts = ask(lambda client: client.read_artifacts(artifact_filter=wanted))
     assert {artifact.type for artifact in artifacts} == {"table"}
@@ -47,7 +47,7 @@ def test_the_pipeline_runs_the_loop_twice_without_effect_and_catches_up(config, 
 
 def test_each_part_runs_alone_under_the_name_of_its_window(config, incoming, window):
     assert ingest(window=window, config=config)["accepted"] == 2
-    assert detect(window=window, config=config) == {"sessions": 1, "incidents": 0, "troubles": 0}
+    assert detect(window=window, config=config) == {"slices": 1, "incidents": 0, "troubles": 0}
     assert notify(window=window, config=config) == {"released": 0}
     assert report(window=window, config=config) == 0
     assert {f"{verb} {KEY}" for verb in ("ingest", "detect", "notify", "report")} <= set(run_names())

@@ -1,0 +1,54 @@
+"""From when to when a world is walked."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from config.pipeline import PipelineError
+from console.walk import WorldClock, span_of
+from telemetry.time import Window
+
+STEP = timedelta(minutes=15)
+
+
+def at(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+RECEIVED = Window(at("2026-03-02T00:00:22"), at("2026-03-11T23:59:59.999"))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        (None, None, ("2026-03-09", "2026-03-12")),
+        ("2026-03-10", None, ("2026-03-10", "2026-03-12")),
+        (None, "2026-03-09T06:00", ("2026-03-09", "2026-03-09T06:00")),
+        ("2026-03-03", "2026-03-04", ("2026-03-03", "2026-03-04")),
+        ("2026-03-09T00:05", None, ("2026-03-09T00:05", "2026-03-12T00:05")),
+    ],
+)
+def test_a_week_is_history_and_the_end_is_rounded_up_to_a_step(start, end, expected):
+    span = span_of(RECEIVED, start and at(start), end and at(end), STEP)
+    assert (span.start, span.end) == tuple(at(text) for text in expected)
+
+
+def test_a_world_without_events_cannot_be_walked():
+    with pytest.raises(PipelineError, match="no playback events"):
+        span_of(None, None, None, STEP)
+
+
+def test_a_world_shorter_than_its_history_cannot_be_walked():
+    with pytest.raises(PipelineError, match="Nothing is left to replay"):
+        span_of(Window(at("2026-03-02"), at("2026-03-04")), None, None, STEP)
+
+
+def test_an_end_before_the_start_is_refused():
+    with pytest.raises(PipelineError, match="Nothing is left"):
+        span_of(RECEIVED, at("2026-03-10"), at("2026-03-09"), STEP)
+
+
+def test_the_clock_stands_where_it_is_put():
+    clock = WorldClock(at("2026-03-09"))
+    clock.time += STEP
+    assert clock() == at("2026-03-09T00:15")
