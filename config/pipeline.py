@@ -45,7 +45,7 @@ from telemetry.warehouse import Warehouse
 RESOLUTION = timedelta(microseconds=1)
 """Of times in the warehouse."""
 _RECEIVED = "SELECT min(min_received), max(max_received) FROM batches WHERE table_name = 'playback'"
-_CHANGED = "SELECT count(*) FROM sessions WHERE changed_time = $end"
+_CHANGED = "SELECT count(*) FROM slice_rows WHERE changed_time = $end"
 Counts = Mapping[str, int]
 Apply = Callable[[Connection], Counts]
 """The last paragraph of a stage: write what was decided in one transaction, and say how much it was."""
@@ -131,7 +131,9 @@ class Pipeline:
     channels
         To deliver through.
     memory
-        How long after its end an incident is still made known to detection.
+        How long after its end an incident is still made known to detection, which never learns from it.
+    own_memory
+        For how long somebody's own trouble, once found, is no news.
     lease
         How long a stage may take before another process may take over.
     exclusive
@@ -147,7 +149,8 @@ class Pipeline:
     policy: Policy = field(default_factory=Policy)
     writing: Writing | None = None
     channels: Mapping[ChannelName, Channel] = field(default_factory=dict)
-    memory: timedelta = timedelta(days=1)
+    memory: timedelta = timedelta(days=28)
+    own_memory: timedelta = timedelta(days=7)
     lease: timedelta = timedelta(minutes=30)
     exclusive: bool = False
     owner: str = field(default_factory=this_process)
@@ -265,11 +268,14 @@ class Pipeline:
     def _merge(self, window: Window) -> Apply:
         merge_window(self.warehouse, window)
         changed = _count_changed(self.warehouse, window)
-        return lambda _: {"sessions": changed}
+        return lambda _: {"slices": changed}
 
     def _detect(self, window: Window) -> Apply:
         known = self.ledger.open_incidents(resolved_since=window.end - self.memory)
-        troubled = self.ledger.troubled([incident.incident_id for incident in known if incident.is_open])
+        troubled = {
+            **self.ledger.troubled([incident.incident_id for incident in known if incident.is_open]),
+            **self.ledger.own_troubled(window.end - self.own_memory),
+        }
         found = self.detector.detect(window, known, troubled)
 
         def apply(connection: Connection) -> Counts:
@@ -312,7 +318,7 @@ class Pipeline:
 
 
 def _count_changed(warehouse: Warehouse, window: Window) -> int:
-    """Return how many sessions a merge changed, counted from what is there: a second run counts the same."""
+    """Return how many slices a merge changed, counted from what is there: a second run counts the same."""
     ((changed,),) = warehouse.connection.execute(_CHANGED, {"end": naive_utc(window.end)}).fetchall()
     return int(changed)
 

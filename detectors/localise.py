@@ -95,7 +95,8 @@ def _merged(codes: Codes, observed: Array, expected: Array) -> tuple[Codes, Arra
     wide = np.ascontiguousarray(slim).view(np.dtype((np.void, slim.dtype.itemsize * slim.shape[1]))).ravel()
     _, first, inverse = np.unique(wide, return_index=True, return_inverse=True)
     count = len(first)
-    return slim[first], np.bincount(inverse, observed, count), np.bincount(inverse, expected, count)
+    seen, due = np.bincount(inverse, observed, count), np.bincount(inverse, expected, count)
+    return slim[first], seen.astype(float), due.astype(float)
 
 
 def _most_struck(column: NDArray[np.int32]) -> NDArray[np.int32]:

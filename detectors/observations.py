@@ -113,7 +113,8 @@ class Vocabulary:
         encoded = column.combine_chunks().dictionary_encode()
         known = [MISSING if text is None else self._code(text) for text in encoded.dictionary.to_pylist()]
         places = encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
-        return np.array([*known, MISSING], np.int32)[places]
+        codes: Codes = np.array([*known, MISSING], np.int32)[places]
+        return codes
 
     def decode(self, codes: Codes) -> Any:
         """Return an Arrow column of the texts of codes; `MISSING` is NULL."""

@@ -113,7 +113,7 @@ def own_sessions(
     rows = rows.take(np.lexsort((rows.slot, rows.session)))
     session, first, inverse = np.unique(rows.session, return_index=True, return_inverse=True)
     count, inverse = len(session), inverse.ravel()
-    stalled = np.bincount(inverse, rows.stalled_ms, count)
+    stalled = np.bincount(inverse, rows.stalled_ms, count).astype(float)
     played = np.bincount(inverse, rows.playing_ms, count) + stalled
     some = {name: _any(rows.bad[:, SIGNALS.index(name)], inverse, count) for name in SIGNALS}
     level = _stall_level(stalled, played, rows.own_ratio[first], rule)

@@ -171,7 +171,7 @@ class RateModel:
                 chi = (seen[enough] - due[enough]) ** 2 / due[enough]
                 excess[signal] += np.minimum(chi, 25).sum()
                 weight[signal] += enough.sum()
-        return np.maximum(excess / weight, 1.0)
+        return np.asarray(np.maximum(excess / weight, 1.0), dtype=float)
 
 
 def _share(impaired: Array, chances: Array) -> Array:

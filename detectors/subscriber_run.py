@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from detectors.evidence import Array, Evidence
 
-
 NEVER = -1
 STIRRING = 1.0
 """Nats above rest from which a run counts as going on."""

@@ -81,7 +81,7 @@ def _impaired_sessions(
     bad[:, SIGNALS.index(Signal.BUFFERING)] = (
         (stalled >= rule.min_session_ms) & (stalled > rule.min_ratio * played) & (stalled > rule.own_factor * own * played)
     )
-    return bad & np.array([signal in signals for signal in SIGNALS])
+    return np.asarray(bad & np.array([signal in signals for signal in SIGNALS]), dtype=bool)
 
 
 def _describe(

@@ -79,6 +79,10 @@ class Incident:
         return self.resolved_time is None
 
 
+OWN_PREFIX = "own:"
+"""Begins the key of troubles of one's own, before the signal."""
+
+
 class TroubleKind(StrEnum):
     """What a subscriber should hear: that there is a problem, or that it is over."""
 
@@ -122,4 +126,4 @@ class Trouble:
     @property
     def episode(self) -> str:
         """What one person hears once about: the incident, or their own trouble by signal and first bad session."""
-        return self.incident_id or f"own:{self.problem}:{self.since:%Y%m%dT%H%M%S}"
+        return self.incident_id or f"{OWN_PREFIX}{self.problem}:{self.since:%Y%m%dT%H%M%S}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -34,12 +35,10 @@ from detectors.observations import (
 from detectors.own_sessions import OwnSessions, own_sessions
 from detectors.subscriber_run import NEVER, RunState, SubscriberRun
 from incidents.lifecycle import related
-from incidents.model import Incident, Trouble
+from incidents.model import OWN_PREFIX, Incident, Trouble
 from incidents.verdict import own_verdict
 from telemetry.contract import DIMENSIONS, Signal
 
-OWN_PREFIX = "own:"
-"""Key of those already found to have a trouble of their own, by signal, in what a step is told."""
 DEVICE = DIMENSIONS.index("device_type")
 STRAGGLERS = timedelta(hours=3)
 """A session that began before midnight is followed this long into the next day."""
@@ -173,7 +172,7 @@ class _Stored:
     def load(cls, connection: duckdb.DuckDBPyConnection, words: Vocabularies, day: date) -> _Stored:
         table = connection.sql(read_sql("load_runs"), params={"day": day}).to_arrow_table()
 
-        def numbers(name: str, kind: type = np.int64) -> NDArray:
+        def numbers(name: str, kind: type = np.int64) -> NDArray[Any]:
             return np.asarray(table.column(name).to_numpy()).astype(kind)
 
         state = RunState(

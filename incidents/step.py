@@ -205,7 +205,7 @@ class Step:
         place, count = np.clip(mine.slot // SLOTS_PER_BUCKET - first, 0, last - first), last - first + 1
         seen = np.bincount(place, mine.bad[:, number], count)
         due = np.bincount(place, self.state.recent.model.usual(mine)[:, number], count)
-        return seen, due, np.bincount(place, minlength=count).astype(float)
+        return seen.astype(float), due.astype(float), np.bincount(place, minlength=count).astype(float)
 
     def _relocated(self, incident: Incident) -> Incident:
         """Name a better cohort if one explains the same excess by a margin."""

@@ -34,7 +34,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from incidents.ledger import schema
 from incidents.ledger.rows import incident_from, incident_row, trouble_from, trouble_row
-from incidents.model import Incident, Trouble, TroubleKind
+from incidents.model import OWN_PREFIX, Incident, Trouble, TroubleKind
+from telemetry.contract import Signal
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 BUSY_TIMEOUT_MS = 10_000
@@ -198,6 +199,18 @@ class Ledger:
             for incident_id, subscriber_id in connection.execute(query) if incident_ids else ():
                 people[incident_id].add(subscriber_id)
         return {incident_id: frozenset(found) for incident_id, found in people.items()}
+
+    def own_troubled(self, since: datetime) -> dict[str, frozenset[str]]:
+        """Return everybody found since a moment to have a trouble of their own, under ``own:`` and its signal."""
+        table = schema.troubles.c
+        query = select(table.problem, table.subscriber_id).where(
+            table.incident_id.is_(None), table.kind == TroubleKind.PROBLEM.value, table.found_time > since
+        )
+        people: dict[str, set[str]] = {OWN_PREFIX + signal: set() for signal in Signal}
+        with self.read() as connection:
+            for problem, subscriber_id in connection.execute(query):
+                people[OWN_PREFIX + problem].add(subscriber_id)
+        return {key: frozenset(found) for key, found in people.items()}
 
     def told_subscribers(self, incident_id: str) -> frozenset[str]:
         """Return everybody whom we decided to tell about an incident's problem, withheld ones left out."""
