@@ -119,7 +119,7 @@ def narrowed(connection: duckdb.DuckDBPyConnection, reading: Reading, table: Tab
         return
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE narrowed AS"
-        f" SELECT * REPLACE (NULL::VARCHAR AS raw) FROM found SEMI JOIN contested_ids USING ({table.key})"
+        f" SELECT * REPLACE (NULL::VARCHAR AS raw) FROM found SEMI JOIN contested_ids ON hash({table.key}) = event_key"
     )
     connection.execute("CREATE OR REPLACE TEMP VIEW found AS FROM narrowed")
     try:

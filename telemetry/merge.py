@@ -48,11 +48,12 @@ def _merge(warehouse: Warehouse, until: datetime) -> MergeReport:
         if first_batch is None and not stale:
             return MergeReport()
         span = {"first_batch": first_batch or 0, "last_batch": last_batch or 0, "until": until}
-        warehouse.run("merge_fresh", from_time=from_time or until, **span)
+        events = warehouse.run("merge_fresh", from_time=from_time or until, **span)[0][0]
         if stale:
-            warehouse.run("merge_recount", until=until)
-        slices = warehouse.run("merge_slices")[0][0]
-        events, sessions, mixed = warehouse.run("merge_found")[0]
+            events = warehouse.run("merge_recount", until=until)[0][0]
+        if warehouse.run("merge_counted")[0][0]:
+            warehouse.run("merge_combine")
+        slices, sessions, mixed = warehouse.run("merge_found")[0]
         if mixed:
             warehouse.run("merge_blend", until=until)
         warehouse.run("merge_put", **span)

@@ -14,7 +14,7 @@ hours AS (
     UNION
     SELECT DISTINCT time_bucket(INTERVAL 1 HOUR, strays.occurred_time)
     FROM strays
-    SEMI JOIN arriving_ids USING (event_id)
+    SEMI JOIN arriving_ids ON hash(strays.event_id) = event_key
 ),
 marked AS (
     SELECT hour, coalesce(hour - lag(hour) OVER (ORDER BY hour) > INTERVAL 6 HOURS, true) AS starts FROM hours

@@ -2,7 +2,7 @@
 -- subscriber the least), as a context of its own.
 CREATE OR REPLACE TEMP TABLE blended AS
 WITH mixed AS (
-    SELECT session_key, slot, counted_row FROM merged WHERE context_id <> other_context_id
+    SELECT session_key, slot FROM fresh WHERE context_id <> other_context_id
 ),
 parts AS (
     SELECT mixed.session_key, mixed.slot, event_rows.context_id
@@ -14,9 +14,7 @@ parts AS (
     WHERE occurred_time >= (SELECT min(slot) FROM mixed)
         AND received_time < greatest($until, coalesce(merged_until, $until))
     UNION
-    SELECT mixed.session_key, mixed.slot, slice_rows.context_id
-    FROM mixed
-    JOIN slice_rows ON slice_rows.rowid = mixed.counted_row
+    SELECT session_key, slot, context_id FROM counted SEMI JOIN mixed USING (session_key, slot)
 ),
 blends AS (
     SELECT
@@ -40,7 +38,7 @@ FROM blends;
 INSERT INTO contexts BY NAME
 SELECT DISTINCT * EXCLUDE (slot) FROM blended ANTI JOIN contexts USING (context_id);
 
-UPDATE merged
+UPDATE fresh
 SET context_id = blended.context_id
 FROM blended
-WHERE merged.session_key = blended.session_key AND merged.slot = blended.slot;
+WHERE fresh.session_key = blended.session_key AND fresh.slot = blended.slot;

@@ -1,8 +1,8 @@
--- The merged slices take the place of those that they were merged with, and it is marked until when all is merged.
-DELETE FROM slice_rows WHERE rowid IN (SELECT counted_row FROM merged);
+-- Fresh slices take the place of those that they were combined with, and it is marked until when all is merged.
+DELETE FROM slice_rows WHERE rowid IN (SELECT counted_row FROM counted);
 
 INSERT INTO slice_rows BY NAME
-SELECT * EXCLUDE (counted_row, other_context_id), $until AS changed_time FROM merged ORDER BY slot;
+SELECT * EXCLUDE (other_context_id), $until AS changed_time FROM fresh ORDER BY slot;
 
 UPDATE batches
 SET merged_until = $until

@@ -1,16 +1,14 @@
 -- What is fresh, added to what was counted of the same session and slot. Every column is a sum, a minimum or a
--- maximum, so neither the order of files nor the cut of windows changes the result. counted_row is the row to replace.
-CREATE OR REPLACE TEMP TABLE merged AS
+-- maximum, so neither the order of files nor the cut of windows changes the result.
+CREATE OR REPLACE TEMP TABLE combined AS
 WITH parts AS (
-    SELECT NULL::BIGINT AS counted_row, * FROM fresh
+    SELECT * FROM fresh SEMI JOIN counted USING (session_key, slot)
     UNION ALL BY NAME
-    SELECT counted.rowid AS counted_row, context_id AS other_context_id, counted.* EXCLUDE (changed_time)
-    FROM slice_rows AS counted
-    SEMI JOIN fresh USING (session_key, slot)
+    SELECT * EXCLUDE (counted_row) FROM counted
 )
 SELECT
-    session_key, slot,
-    max(counted_row) AS counted_row,
+    session_key,
+    slot,
     min(context_id) AS context_id,
     max(other_context_id) AS other_context_id,
     sum(requested) AS requested,
@@ -31,3 +29,7 @@ SELECT
     sum(events) AS events
 FROM parts
 GROUP BY session_key, slot;
+
+DELETE FROM fresh WHERE (session_key, slot) IN (SELECT (session_key, slot) FROM counted);
+
+INSERT INTO fresh BY NAME FROM combined;
