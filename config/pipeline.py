@@ -95,9 +95,7 @@ class StageReport:
 class Detector(Protocol):
     """What detection must offer: pure but for what it learns, which it keeps in the warehouse."""
 
-    def detect(
-        self, window: Window, known: Sequence[Incident], troubled: Mapping[str, Collection[str]]
-    ) -> Detection:
+    def detect(self, window: Window, known: Sequence[Incident], troubled: Mapping[str, Collection[str]]) -> Detection:
         """Return what a merged window changes, given the known incidents and whom they already trouble."""
         ...
 
@@ -185,9 +183,7 @@ class Pipeline:
         progress: Callable[[Progress], None] | None = None,
     ) -> IngestReport:
         """Read files into the warehouse, what was read before left out; see `telemetry.ingest.ingest`."""
-        return ingest(
-            self.warehouse, path, now=self.clock(), table=table, format=file_format, progress=progress
-        )
+        return ingest(self.warehouse, path, now=self.clock(), table=table, format=file_format, progress=progress)
 
     def received(self) -> Window | None:
         """Return from when to when events were received, or None if there are none."""
@@ -214,6 +210,8 @@ class Pipeline:
         """Send what is queued and due by the clock."""
         with self.ledger.read() as connection:
             waiting = waiting_people(connection, self.clock())
+        if not waiting:
+            return DeliveryReport()
         recipients = load_recipients(self.warehouse.connection, waiting)
         if not self.exclusive:
             self.close_warehouse()

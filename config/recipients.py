@@ -58,12 +58,14 @@ def consents_of(asked: Iterable[str], recipients: Mapping[str, Recipient]) -> Co
 
 
 def waiting_people(connection: Connection, now: datetime) -> list[str]:
-    """Return whose notices are queued, or were held back by quiet hours that have ended by `now`."""
+    """Return whose notices can move on by `now`: due to be sent, lost on their way, or let go by quiet hours."""
     held = (notices.c.withheld_reason == WithheldReason.QUIET_HOURS.value) & (notices.c.release_time <= now)
+    due = (outbox.c.state == State.QUEUED.value) & (outbox.c.next_attempt_time <= now)
+    lost = (outbox.c.state == State.SENDING.value) & (outbox.c.lease_until <= now)
     query = (
         select(notices.c.subscriber_id)
         .outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id)
-        .where(or_(held, outbox.c.state == State.QUEUED.value))
+        .where(or_(held, due, lost))
         .distinct()
     )
     return sorted(connection.scalars(query))

@@ -78,9 +78,7 @@ def lease(
     if done is not None and done.window_end >= window.end:
         return Lease.FINISHED if is_finished(connection, stage, window) else Lease.SUPERSEDED
     begun = connection.execute(_UNFINISHED, key).all()
-    if any(
-        row.lease_until > now and row.lease_owner != owner and not is_gone(row.lease_owner) for row in begun
-    ):
+    if any(row.lease_until > now and row.lease_owner != owner and not is_gone(row.lease_owner) for row in begun):
         return Lease.HELD
     again = any((row.window_start, row.window_end) == (window.start, window.end) for row in begun)
     values = {"lease_owner": owner, "lease_until": now + duration}
@@ -111,9 +109,7 @@ def finish(
     values = {"of_owner": owner, "finished_time": now, "counts": dict(counts)}
     result = connection.execute(_FINISH, _key(stage, window) | values)
     if result.rowcount != 1:
-        raise LeaseLostError(
-            f"The lease on {stage} of window {window.key} was lost; its results were not written."
-        )
+        raise LeaseLostError(f"The lease on {stage} of window {window.key} was lost; its results were not written.")
 
 
 def is_finished(connection: Connection, stage: str, window: Window) -> bool:
@@ -151,15 +147,13 @@ _LATEST_FINISHED = (
     .order_by(windows.c.window_end.desc())
     .limit(1)
 )
-_UNFINISHED = select(
-    windows.c.window_start, windows.c.window_end, windows.c.lease_owner, windows.c.lease_until
-).where(_OF_STAGE, windows.c.finished_time.is_(None))
+_UNFINISHED = select(windows.c.window_start, windows.c.window_end, windows.c.lease_owner, windows.c.lease_until).where(
+    _OF_STAGE, windows.c.finished_time.is_(None)
+)
 _RESULT = select(windows.c.finished_time, windows.c.counts).where(_OF_WINDOW)
 _LEASE_NEW = insert(windows)
 _LEASE_AGAIN = (
-    update(windows)
-    .where(_OF_WINDOW)
-    .values(lease_owner=bindparam("lease_owner"), lease_until=bindparam("lease_until"))
+    update(windows).where(_OF_WINDOW).values(lease_owner=bindparam("lease_owner"), lease_until=bindparam("lease_until"))
 )
 _FINISH = (
     update(windows)

@@ -103,7 +103,7 @@ troubles = Table(
     Column("error_class", String(64)),
     Column("decided", Boolean, nullable=False, default=False),
     Index(None, "decided", "found_time"),
-    Index(None, "incident_id"),
+    Index(None, "incident_id", "found_time"),
 )
 """What detection found about people, handed over to deciding: a row per person, episode and kind."""
 

@@ -143,9 +143,7 @@ class Ledger:
         after_targets = sorted(incidents, key=lambda incident: incident.merged_into is not None)
         self._upsert(connection, schema.incidents, [incident_row(incident) for incident in after_targets])
 
-    def save_troubles(
-        self, connection: Connection, troubles: Sequence[Trouble], found_time: datetime
-    ) -> None:
+    def save_troubles(self, connection: Connection, troubles: Sequence[Trouble], found_time: datetime) -> None:
         """Insert troubles, or bring undecided ones up to date; what was decided on stays as it was.
 
         Parameters
@@ -242,9 +240,7 @@ class Ledger:
         statement = insert(table)
         key = [column.name for column in table.primary_key]
         changed = {c.name: statement.excluded[c.name] for c in table.c if c.name not in (*key, *keep)}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=key, set_=changed, where=where), list(rows)
-        )
+        connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed, where=where), list(rows))
 
 
 def migrations(connection: Connection) -> Config:

