@@ -66,12 +66,21 @@ class CohortScan:
     def current(self, units: int) -> Array:
         """Return the scores of what has been learnt, without new evidence; cheaper than `score`."""
         scores = np.zeros(units)
-        rows = np.flatnonzero(self._observed[:units].sum(axis=1) >= self.least)
+        rows = np.flatnonzero(self.struck(units) >= self.least)
         if len(rows):
-            observed, expected = self._trailing(self._observed, rows), self._trailing(self._expected, rows)
-            surprise = excess_llr(observed, expected * (1 + self.slack) + self.floor, self.dispersion)
-            scores[rows] = np.where(observed >= self.least, surprise, 0).max(axis=1)
+            scores[rows] = self.surprise(rows, self.least).max(axis=1)
         return scores
+
+    def struck(self, units: int) -> Array:
+        """Return the impairments of each unit over the longest horizon."""
+        self._make_room(units)
+        return np.asarray(self._observed[:units].sum(axis=1), dtype=float)
+
+    def surprise(self, rows: NDArray[np.int64], least: int = 1) -> Array:
+        """Return how surprising some units are over each trailing horizon, in nats, shape (rows, horizons)."""
+        observed, expected = self._trailing(self._observed, rows), self._trailing(self._expected, rows)
+        surprise = excess_llr(observed, expected * (1 + self.slack) + self.floor, self.dispersion)
+        return np.where(observed >= least, surprise, 0)
 
     def suspicion(self, units: NDArray[np.int64], buckets: int = 8) -> float:
         """Return how surprising the worst of some cohorts is of late, one person's part left out, in nats.
@@ -86,13 +95,6 @@ class CohortScan:
         expected = self._trailing(self._expected, rows)[:, near]
         surprise = excess_llr(observed, expected * (1 + self.slack) + self.floor, self.dispersion)
         return float(surprise.max())
-
-    def horizon(self, unit: int) -> int:
-        """Return the trailing stretch, in buckets, in which a unit is most surprising."""
-        rows = np.array([unit])
-        observed, expected = self._trailing(self._observed, rows), self._trailing(self._expected, rows)
-        surprise = excess_llr(observed, expected * (1 + self.slack) + self.floor, self.dispersion)
-        return HORIZONS[int(surprise[0].argmax())]
 
     def expected_total(self, units: int) -> Array:
         """Return what was due of each unit over the longest horizon."""

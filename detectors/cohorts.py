@@ -16,8 +16,8 @@ MAX_DIMENSIONS = 3
 NO_COHORT = -1
 TITLE = DIMENSIONS.index("title_id")
 
-_CODE_BITS = 20
-"""Up to a million values a dimension; three of them and the subset's number fit a signed 64-bit key."""
+_CODE_BITS = 18
+"""Three values and the subset's number fit a signed 64-bit key; values past the first 262,144 of a dimension go unnamed."""
 
 Subset = tuple[int, ...]
 
@@ -40,7 +40,7 @@ def subset_keys(codes: Codes, number: int, subset: Subset) -> NDArray[np.int64]:
     missing = np.zeros(len(codes), bool)
     for dimension in subset:
         value = codes[:, dimension].astype(np.int64)
-        missing |= value == MISSING
+        missing |= (value == MISSING) | (value >> _CODE_BITS != 0)
         key = (key << _CODE_BITS) | value
     return np.where(missing, NO_COHORT, key)
 

@@ -4,7 +4,8 @@ One fault lights up hundreds of overlapping cohorts. The model: inside the guilt
 expected one, outside it is as expected. Its log likelihood gain over "all as expected" is the expectation-based scan
 statistic, largest for the cohort that holds all of the excess and nothing else: a part of it loses excess, a superset
 dilutes it. Each dimension named costs a price, as in the Bayesian information criterion, so of two cohorts that explain
-the same the one with fewer dimensions wins. What a named cohort explains is taken out, and the search goes on.
+the same the one with fewer dimensions wins. What a named cohort explains is taken out, and the search goes on: that is
+the caller's loop, since an incident takes out more than the rows in which it was found.
 """
 
 from __future__ import annotations
@@ -31,13 +32,18 @@ KEPT_PER_SUBSET = 3
 
 @dataclass(frozen=True)
 class Suspect:
-    """A cohort as a subset of dimensions with codes, what was seen and due in it, and its gain in nats."""
+    """A cohort as a subset of dimensions with codes, what was seen and due in it by signal, and its gain in nats."""
 
     subset: Subset
     values: tuple[int, ...]
-    observed: float
-    expected: float
+    observed: tuple[float, ...]
+    expected: tuple[float, ...]
     gain: float
+
+    @property
+    def excess(self) -> float:
+        """Impairments above what was due, over all signals."""
+        return sum(self.observed) - sum(self.expected)
 
     def holds(self, codes: Codes) -> NDArray[np.bool_]:
         """Return which rows belong to it."""
@@ -49,7 +55,7 @@ def suspects(
     observed: Array,
     expected: Array,
     *,
-    dispersion: float = 1.0,
+    dispersion: Array | float = 1.0,
     floor: float = 0.15,
     price: float = PRICE_PER_DIMENSION,
     chosen: Sequence[Subset] = ALL_SUBSETS,
@@ -62,8 +68,10 @@ def suspects(
     codes
         Dimension codes, one row a slice or a finest cohort, shape (n, 9).
     observed, expected
-        Impairments seen and due in each row, shape (n,).
-    dispersion, floor
+        Impairments seen and due in each row, shape (n,), or (n, k) for k signals of one fault, whose gains add up.
+    dispersion
+        Variance over mean of normal counts, of each signal.
+    floor
         See `detectors.cohort_scan.CohortScan`.
     price
         Nats charged per dimension named.
@@ -72,31 +80,40 @@ def suspects(
     most
         How many to return.
     """
-    codes, observed, expected = _merged(codes, observed, expected)
-    small = _Relabelled.of(codes, observed > 0)
+    codes, seen_by_leaf, due_by_leaf = _merged(codes, _columns(observed), _columns(expected))
+    small = _Relabelled.of(codes, np.any(seen_by_leaf, axis=1))
     best: list[Suspect] = []
     for subset in chosen:
-        seen, due = small.sums(subset, observed), small.sums(subset, expected)
-        gain = excess_llr(seen, due + floor, dispersion) - price * len(subset)
-        gain = np.where(seen > 0, gain, -np.inf)
+        seen, due = small.sums(subset, seen_by_leaf), small.sums(subset, due_by_leaf)
+        gain = excess_llr(seen, due + floor, dispersion).sum(axis=1) - price * len(subset)
+        gain = np.where(seen.any(axis=1), gain, -np.inf)
         for place in np.argsort(-gain, kind="stable")[:KEPT_PER_SUBSET]:
             if np.isfinite(gain[place]):
                 values = small.values(subset, int(place))
-                best.append(Suspect(subset, values, float(seen[place]), float(due[place]), float(gain[place])))
+                excess = tuple(map(float, seen[place])), tuple(map(float, due[place]))
+                best.append(Suspect(subset, values, *excess, float(gain[place])))
     return sorted(best, key=lambda s: (-s.gain, len(s.subset), s.subset, s.values))[:most]
+
+
+def _columns(values: Array) -> Array:
+    """Return the values as columns, one signal a column."""
+    return np.asarray(values if values.ndim == 2 else values[:, None], dtype=float)
+
+
+def _sums(group: NDArray[np.int64], weights: Array, count: int) -> Array:
+    """Sum each column of weights by group, shape (count, columns)."""
+    return np.column_stack([np.bincount(group, column, count) for column in weights.T])
 
 
 def _merged(codes: Codes, observed: Array, expected: Array) -> tuple[Codes, Array, Array]:
     """Add up the rows of each finest cohort, titles that nobody struck has in common taken as one."""
-    struck = observed > 0
-    named = np.unique(codes[struck, TITLE])
+    named = np.unique(codes[observed.any(axis=1), TITLE])
     slim = codes.copy()
     slim[~np.isin(slim[:, TITLE], named), TITLE] = MISSING
     wide = np.ascontiguousarray(slim).view(np.dtype((np.void, slim.dtype.itemsize * slim.shape[1]))).ravel()
     _, first, inverse = np.unique(wide, return_index=True, return_inverse=True)
     count = len(first)
-    seen, due = np.bincount(inverse, observed, count), np.bincount(inverse, expected, count)
-    return slim[first], seen.astype(float), due.astype(float)
+    return slim[first], _sums(inverse.ravel(), observed, count), _sums(inverse.ravel(), expected, count)
 
 
 def _most_struck(column: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -129,7 +146,7 @@ class _Relabelled:
         return cls(places, tuple(names))
 
     def sums(self, subset: Subset, weights: Array) -> Array:
-        """Sum the weights by cohort of one subset; cohorts with a nameless value come out empty."""
+        """Sum the columns of weights by cohort of one subset; cohorts with a nameless value come out empty."""
         sizes = [len(self.names[d]) for d in subset]
         key = np.zeros(len(self.places), np.int64)
         inside = np.ones(len(self.places), bool)
@@ -137,7 +154,7 @@ class _Relabelled:
             place = self.places[:, dimension]
             inside &= place < size
             key = key * size + np.minimum(place, size - 1)
-        return np.asarray(np.bincount(key[inside], weights[inside], int(np.prod(sizes))), dtype=float)
+        return _sums(key[inside], weights[inside], int(np.prod(sizes)))
 
     def values(self, subset: Subset, place: int) -> tuple[int, ...]:
         """Turn a place in the sums back into dimension codes."""
@@ -146,34 +163,3 @@ class _Relabelled:
             place, digit = divmod(place, len(self.names[dimension]))
             codes.append(int(self.names[dimension][digit]))
         return tuple(reversed(codes))
-
-
-def localise(
-    codes: Codes,
-    observed: Array,
-    expected: Array,
-    *,
-    least_gain: float,
-    most: int = 3,
-    dispersion: float = 1.0,
-    floor: float = 0.15,
-    price: float = PRICE_PER_DIMENSION,
-) -> list[list[Suspect]]:
-    """Name cohorts one after another until what is left is no longer surprising.
-
-    Returns
-    -------
-    list of list of Suspect
-        For each fault named, the suspects considered, the guilty one first.
-    """
-    left = np.ones(len(codes), bool)
-    faults: list[list[Suspect]] = []
-    while len(faults) < most and left.any():
-        ranked = suspects(
-            codes[left], observed[left], expected[left], dispersion=dispersion, floor=floor, price=price
-        )
-        if not ranked or ranked[0].gain < least_gain:
-            break
-        faults.append(ranked)
-        left &= ~ranked[0].holds(codes)
-    return faults

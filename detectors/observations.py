@@ -22,6 +22,9 @@ PLAYBACK_SIGNALS = (Signal.BUFFERING, Signal.STARTUP, Signal.FAILURE)
 EXPOSURES = ("played", "started", "present", "attempt")
 """What exposes a viewer to each of `SIGNALS`: playing, starting, being there at all, asking to play."""
 
+ACCOUNT_CLASSES = ("payment", "device_limit")
+"""Refusals that one account causes and its holder can mend: they are evidence about that account alone."""
+
 MISSING = -1
 """The code of a NULL dimension: it belongs to no cohort that names the dimension."""
 
@@ -161,6 +164,8 @@ class Observations:
         Dimension codes in the order of `DIMENSIONS`, shape (n, 9).
     exposed, bad
         Flags in the order of `SIGNALS`, shape (n, 4): exposed to the signal, and impaired by it.
+    account
+        Refused for a reason of `ACCOUNT_CLASSES`, which is not in `bad`, shape (n,).
     at_risk, fresh
         The same where the person had not been impaired for a while (see `ImpairmentRule.memory_hours`): only then
         can an impairment be fresh.
@@ -179,6 +184,7 @@ class Observations:
     codes: Codes
     exposed: Flags
     bad: Flags
+    account: Flags
     at_risk: Flags
     fresh: Flags
     playing_ms: NDArray[np.int64]
@@ -227,7 +233,7 @@ class Observations:
         flags = np.zeros((0, len(SIGNALS)), bool)
         dims = np.zeros((0, len(DIMENSIONS)), np.int32)
         return cls(
-            code, code, none, dims, flags, flags, flags, flags, none, none, np.zeros(0), np.zeros(0), none, none, code
+            code, code, none, dims, flags, flags, flags[:, 0], flags, flags, none, none, np.zeros(0), np.zeros(0), none, none, code
         )  # fmt: skip
 
 
@@ -276,6 +282,7 @@ def load_observations(
         **rule.parameters,
         "from": naive_utc(start),
         "to": naive_utc(end),
+        "account_classes": list(ACCOUNT_CLASSES),
         "changed": None if changed_at is None else naive_utc(changed_at),
     }
     return from_arrow(connection.sql(read_sql("observations"), params=parameters).to_arrow_table(), vocabularies)
@@ -302,6 +309,7 @@ def from_arrow(table: Any, vocabularies: Vocabularies) -> Observations:
         codes=np.column_stack(dims).astype(np.int32),
         exposed=flags(EXPOSURES),
         bad=flags(SIGNALS),
+        account=numbers("account", bool),
         at_risk=np.zeros((table.num_rows, len(SIGNALS)), bool),
         fresh=np.zeros((table.num_rows, len(SIGNALS)), bool),
         playing_ms=numbers("playing_ms"),

@@ -35,7 +35,7 @@ USUAL_STALL_SHARES = (0.0245, 0.0056, 0.0006)
 """The same of people without a fault."""
 FAILURE_SHARES = (0.57, 0.0102)
 """Failed sessions within a fault of one's own, and without."""
-STARTUP_SHARES = (0.6, 0.021)
+STARTUP_SHARES = (0.6, 0.04)
 DENIAL_SHARES: Mapping[str, tuple[float, float]] = {
     "payment": (0.4, 0.0002),
     "device_limit": (0.3, 0.0003),
@@ -122,7 +122,7 @@ def own_sessions(
     started, last = np.full(count, np.iinfo(np.int64).max), np.zeros(count, np.int64)
     np.minimum.at(started, inverse, rows.first_us)
     np.maximum.at(last, inverse, rows.last_us)
-    failure, access = some[Signal.FAILURE], some[Signal.ACCESS]
+    failure, access = some[Signal.FAILURE], some[Signal.ACCESS] | _any(rows.account, inverse, count)
     exposed_start = _any(rows.exposed[:, SIGNALS.index(Signal.STARTUP)], inverse, count)
     found = OwnSessions(
         session,

@@ -73,11 +73,14 @@ class SubscriberRun:
         self.state_ = RunState.at_rest(0, self.rest)
 
     def learn(self, evidence: Evidence, units: int, slot: int) -> None:
-        """Take new exposures in, each unit's in the order of their slots."""
+        """Take new exposures in, each unit's in the order of their slots, the good ones of a slot first.
+
+        A run is followed forwards only: what is taken back, with less than no exposures, is passed over.
+        """
         self._state(units)
         rows = evidence.clean()
-        order = np.lexsort((rows.slot, rows.unit))
-        rows = rows.take(order)
+        rows = rows.take(rows.exposures > 0)
+        rows = rows.take(np.lexsort((rows.expected, rows.observed, rows.slot, rows.unit)))
         for step in _ranks(rows.unit):
             self._take(rows.take(step))
 

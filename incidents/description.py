@@ -109,12 +109,12 @@ def _error_classes(state: WatchState, rows: Observations, number: int) -> Counte
 
 
 def _alternatives(state: WatchState, ranked: Sequence[Suspect]) -> tuple[Alternative, ...]:
-    excess = max(ranked[0].observed - ranked[0].expected, 1e-9)
+    excess = max(ranked[0].excess, 1e-9)
     return tuple(
         Alternative(
             name_cohort(state.words, suspect.subset, suspect.values),
             suspect.gain,
-            float(np.clip((suspect.observed - suspect.expected) / excess, 0, 1)),
+            float(np.clip(suspect.excess / excess, 0, 1)),
         )
         for suspect in ranked[:MOST_ALTERNATIVES]
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -102,8 +101,10 @@ def overlap(first: NDArray[np.bool_], second: NDArray[np.bool_], weight: Array) 
     return float(weight[first & second].sum() / both) if both > 0 else 0.0
 
 
-def related(signal: Signal) -> Collection[Signal]:
-    """Return the signals that one fault raises together: refusals stand alone, playback troubles go together."""
-    if signal is Signal.ACCESS:
-        return (Signal.ACCESS,)
-    return (Signal.BUFFERING, Signal.STARTUP, Signal.FAILURE)
+GROUPS = ((Signal.BUFFERING, Signal.STARTUP, Signal.FAILURE), (Signal.ACCESS,))
+"""Signals that one fault raises together: refusals stand alone, playback troubles go together."""
+
+
+def related(signal: Signal) -> tuple[Signal, ...]:
+    """Return the group of `GROUPS` that a signal belongs to."""
+    return next(group for group in GROUPS if signal in group)

@@ -240,7 +240,7 @@ class OwnTroubles:
     def _candidates(self, rows: Observations, now: datetime) -> Observations:
         """All slices of the people who had a bad one of late."""
         late = rows.slot >= slot_of(now - timedelta(hours=self.rule.fresh_hours))
-        struck = late & (rows.bad.any(axis=1) | (rows.stalled_ms >= NOTABLE_STALLED_MS))
+        struck = late & (rows.bad.any(axis=1) | rows.account | (rows.stalled_ms >= NOTABLE_STALLED_MS))
         return rows.take(np.isin(rows.subscriber, np.unique(rows.subscriber[struck])))
 
     def _of_signal(

@@ -9,20 +9,27 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.cohort_scan import CohortScan
+from detectors.cohort_scan import HORIZONS, SLOTS_PER_BUCKET, CohortScan
 from detectors.cohorts import CohortIndex, members
 from detectors.evidence import Evidence
 from detectors.localise import Suspect, suspects
 from detectors.observations import SIGNALS, Flags, Observations, Vocabularies, slot_of
+from detectors.poisson import excess_llr
 from detectors.rates import RateModel
 from detectors.recent import Recent
 from incidents.lifecycle import related
 from incidents.model import Incident
 from telemetry.contract import Signal
 
+Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 FOREVER = 1 << 60
 """A slot after all slots."""
+
+
+def numbers_of(signals: Iterable[Signal]) -> list[int]:
+    """Return the places of signals in `SIGNALS`."""
+    return [SIGNALS.index(signal) for signal in signals]
 
 
 @dataclass
@@ -92,22 +99,50 @@ class WatchState:
         return slot_of(incident.onset_time - self.onset_slack)
 
     def ranked(self, signal: Signal, first_slot: int, usable: Mask) -> list[Suspect]:
-        """Rank the cohorts that could carry the excess of a signal in the usable rows from a slot on."""
-        number = SIGNALS.index(signal)
-        rows = usable & (self.rows.slot >= first_slot) & self.rows.at_risk[:, number]
-        scan = self.scans[number]
+        """Rank the cohorts that could carry the excess of a signal, and of those related to it, from a slot on."""
+        numbers = numbers_of(related(signal))
+        rows = usable & (self.rows.slot >= first_slot)
         return suspects(
             self.rows.codes[rows],
-            self.rows.fresh[rows, number].astype(float),
-            self.recent.expected[rows, number] * (1 + scan.slack),
-            dispersion=scan.dispersion,
-            floor=scan.floor,
+            self.rows.fresh[rows][:, numbers].astype(float),
+            self.recent.expected[rows][:, numbers] * (1 + self.scans[0].slack),
+            dispersion=self.dispersion(signal),
+            floor=self.scans[0].floor,
         )
 
-    def threshold(self, scan: CohortScan, margin_nats: float) -> float:
-        """Return the surprise from which a cohort is worth a look: the price of all cohorts watched, and a margin."""
-        watched = int((scan.expected_total(len(self.recent.index)) >= 1).sum())
-        return margin_nats + float(np.log(max(watched, FEWEST_COHORTS)))
+    def dispersion(self, signal: Signal) -> Array:
+        """Return the dispersion of a signal and those related to it."""
+        return np.array([self.scans[number].dispersion for number in numbers_of(related(signal))])
+
+    def surprise(self, signal: Signal, seen: Array, due: Array) -> Array:
+        """Return the joint surprise of counts of a signal and those related to it, shape (..., signals), in nats."""
+        scan = self.scans[0]
+        return np.asarray(
+            excess_llr(seen, due * (1 + scan.slack) + scan.floor, self.dispersion(signal)).sum(axis=-1)
+        )
+
+    def threshold(self, group: Sequence[Signal], margin_nats: float) -> float:
+        """Return the surprise from which a cohort is worth a look.
+
+        It is the price of all the cohorts watched, of each further signal looked at together, and a margin.
+        """
+        units = len(self.recent.index)
+        watched = max(
+            int((self.scans[number].expected_total(units) >= 1).sum()) for number in numbers_of(group)
+        )
+        return margin_nats + JOINT_PRICE * (len(group) - 1) + float(np.log(max(watched, FEWEST_COHORTS)))
+
+    def most_surprising(self, group: Sequence[Signal]) -> tuple[NDArray[np.int64], Array, NDArray[np.int64]]:
+        """Return the cohorts in which anybody was struck, their joint surprise, and the horizon of it in slots."""
+        scans = [self.scans[number] for number in numbers_of(group)]
+        units = len(self.recent.index)
+        rows = np.flatnonzero(sum(scan.struck(units) for scan in scans) >= scans[0].least)
+        if not len(rows):
+            return rows, np.zeros(0), rows
+        joint = np.sum([scan.surprise(rows) for scan in scans], axis=0)
+        best = joint.argmax(axis=1)
+        horizon = np.array(HORIZONS)[best] * SLOTS_PER_BUCKET
+        return rows, joint[np.arange(len(rows)), best], horizon
 
     def _absorb(self, evidence: Sequence[Evidence], now: datetime) -> None:
         units = len(self.recent.index)
@@ -115,5 +150,7 @@ class WatchState:
             scan.learn(new, units, slot_of(now) - 1)
 
 
+JOINT_PRICE = 1.0
+"""Nats for each further signal whose surprise is added: the sum of several chance excesses is larger than one."""
 FEWEST_COHORTS = 100
 """Even a quiet service's cohorts are looked at by the hundred."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,9 @@ from detectors.observations import SIGNALS, ImpairmentRule, moment_of, slot_of
 from detectors.poisson import excess_llr
 from incidents.affected import Affected, affected
 from incidents.description import described, raised_signals
-from incidents.lifecycle import LifecycleRule, incident_id, is_over, overlap, related
+from incidents.lifecycle import GROUPS, LifecycleRule, incident_id, is_over, overlap, related
 from incidents.model import Incident, Severity, Trouble, TroubleKind
-from incidents.state import Mask, WatchState
+from incidents.state import Mask, WatchState, numbers_of
 from incidents.verdict import cohort_verdict
 from telemetry.contract import DIMENSIONS, Signal
 
@@ -96,54 +97,53 @@ class Step:
     # -- opening
 
     def _open_new(self) -> None:
-        refused: set[tuple[Signal, int]] = set()
-        for _ in range(MOST_LOOKS):
-            top = self._most_suspicious(refused)
-            if top is None:
-                return
-            found = self._investigated(*top)
-            if found is None:
-                refused.add(top)
-            else:
-                self.incidents[found.incident_id] = found
-                self.state.explain(self.incidents.values(), self.now)
+        for group in GROUPS:
+            refused: set[int] = set()
+            for _ in range(MOST_LOOKS):
+                horizon = self._suspicious(group, refused)
+                if horizon is None:
+                    break
+                found = self._investigated(group, horizon)
+                if found is None:
+                    refused.add(horizon)
+                else:
+                    self.incidents[found.incident_id] = found
+                    self.state.explain(self.incidents.values(), self.now)
 
-    def _most_suspicious(self, refused: set[tuple[Signal, int]]) -> tuple[Signal, int] | None:
-        """Return the signal and cohort number that exceed their threshold most."""
-        best, place = 0.0, None
-        for signal, scan in zip(SIGNALS, self.state.scans, strict=True):
-            score = scan.current(len(self.state.recent.index)) - self._threshold(signal)
-            score[[unit for s, unit in refused if s == signal]] = -1
-            if len(score) and score.max() > best:
-                best, place = float(score.max()), (signal, int(score.argmax()))
-        return place
-
-    def _threshold(self, signal: Signal) -> float:
-        return self.state.threshold(self.state.scans[SIGNALS.index(signal)], self.rules.margin_nats)
-
-    def _investigated(self, signal: Signal, unit: int) -> Incident | None:
-        """Localise a suspicion; return the incident that it opens or widens, if it stands."""
-        number = SIGNALS.index(signal)
-        horizon = self.state.scans[number].horizon(unit) * SLOTS_PER_BUCKET
-        first, usable = self.last_slot - horizon + 1, ~self.state.recent.explained[:, number]
-        ranked = self.state.ranked(signal, first, usable)
-        if not ranked or not self._stands(signal, ranked[0], first):
+    def _suspicious(self, group: Sequence[Signal], refused: Collection[int]) -> int | None:
+        """Return the horizon, in slots, of the cohort that exceeds the threshold most; not one looked into in vain."""
+        _, surprise, horizon = self.state.most_surprising(group)
+        surprise = np.where(np.isin(horizon, list(refused)), 0, surprise)
+        if not len(surprise) or surprise.max() < self._threshold(group):
             return None
+        return int(horizon[surprise.argmax()])
+
+    def _threshold(self, group: Sequence[Signal]) -> float:
+        return self.state.threshold(group, self.rules.margin_nats)
+
+    def _investigated(self, group: Sequence[Signal], horizon: int) -> Incident | None:
+        """Localise a suspicion; return the incident that it opens or widens, if it stands."""
+        first, usable = self.last_slot - horizon + 1, ~self.state.recent.explained[:, SIGNALS.index(group[0])]
+        ranked = self.state.ranked(group[0], first, usable)
+        if not ranked or not self._stands(group, ranked[0], first, usable):
+            return None
+        signal = group[int(np.argmax(np.subtract(ranked[0].observed, ranked[0].expected)))]
         for incident in self._open():
             widened = self._widened(incident, signal, ranked[0])
             if widened is not None:
                 return widened
         return self._opened(signal, ranked, first - horizon, usable)
 
-    def _stands(self, signal: Signal, suspect: Suspect, first_slot: int) -> bool:
+    def _stands(self, group: Sequence[Signal], suspect: Suspect, first_slot: int, usable: Mask) -> bool:
         """Whether a suspect is surprising still when everybody counts once, however often they were struck."""
-        number, rows = SIGNALS.index(signal), self.state.rows
-        struck = rows.fresh[:, number] & (rows.slot >= first_slot) & suspect.holds(rows.codes)
-        struck &= ~self.state.recent.explained[:, number]
-        people = len(np.unique(rows.subscriber[struck]))
-        scan = self.state.scans[number]
-        surprise = excess_llr(np.array(float(people)), np.array(suspect.expected + scan.floor), scan.dispersion)
-        return people >= self.rules.least_subscribers and float(surprise) >= self._threshold(signal)
+        rows = self.state.rows
+        mine = usable & (rows.slot >= first_slot) & suspect.holds(rows.codes)
+        struck = [rows.subscriber[mine & rows.fresh[:, number]] for number in numbers_of(group)]
+        people = np.array([len(np.unique(who)) for who in struck], float)
+        floor = self.state.scans[0].floor
+        surprise = excess_llr(people, np.array(suspect.expected) + floor, self.state.dispersion(group[0])).sum()
+        enough = len(np.unique(np.concatenate(struck))) >= self.rules.least_subscribers
+        return enough and float(surprise) >= self._threshold(group)
 
     def _opened(self, signal: Signal, ranked: Sequence[Suspect], first_slot: int, usable: Mask) -> Incident:
         cohort = self._name(ranked[0])
@@ -170,15 +170,14 @@ class Step:
 
     def _onset(self, signal: Signal, cohort: Cohort, first: int, usable: Mask) -> datetime:
         """The start of the stretch up to now, from slot `first` on, that speaks most for the fault's own rate."""
-        number, recent, rows = SIGNALS.index(signal), self.state.recent, self.state.rows
+        numbers, recent, rows = numbers_of(related(signal)), self.state.recent, self.state.rows
         mine = usable & (rows.slot >= first)
         mine[mine] = members(self.state.words, rows.codes[mine], cohort)
         place, count = np.clip(rows.slot[mine] - first, 0, self.last_slot - first), self.last_slot - first + 1
-        seen = np.bincount(place, rows.fresh[mine, number], count)[::-1].cumsum()[::-1]
-        due = np.bincount(place, recent.expected[mine, number], count)[::-1].cumsum()[::-1]
-        scan = self.state.scans[number]
-        best = int(excess_llr(seen, due * (1 + scan.slack) + scan.floor).argmax())
-        struck = mine & rows.fresh[:, number] & (rows.slot >= first + best)
+        seen = _since(place, rows.fresh[mine][:, numbers], count)
+        due = _since(place, recent.expected[mine][:, numbers], count)
+        best = int(self.state.surprise(signal, seen, due).argmax())
+        struck = mine & rows.fresh[:, numbers].any(axis=1) & (rows.slot >= first + best)
         return moment_of(int(rows.first_us[struck].min()))
 
     # -- going on
@@ -226,12 +225,11 @@ class Step:
         return ~self.state.explained(self.state.rows, others)[:, SIGNALS.index(incident.signal)]
 
     def _gain(self, incident: Incident) -> float:
-        number, recent = SIGNALS.index(incident.signal), self.state.recent
-        scan, inside = self.state.scans[number], self.state.inside(self.state.rows, incident)
-        seen = np.array(float(self.state.rows.fresh[inside, number].sum()))
-        due = recent.expected[inside, number].sum() * (1 + scan.slack) + scan.floor
+        numbers, inside = numbers_of(related(incident.signal)), self.state.inside(self.state.rows, incident)
+        seen = self.state.rows.fresh[inside][:, numbers].sum(axis=0).astype(float)
+        due = self.state.recent.expected[inside][:, numbers].sum(axis=0)
         price = PRICE_PER_DIMENSION * len(incident.cohort.values)
-        return float(excess_llr(seen, np.array(due), scan.dispersion)) - price
+        return float(self.state.surprise(incident.signal, seen, due)) - price
 
     def _widened(self, incident: Incident, signal: Signal, suspect: Suspect) -> Incident | None:
         """Widen an open incident that is part of what was just found, if one cohort explains both."""
@@ -243,7 +241,8 @@ class Step:
             return None
         since, own = rows.slot >= first, self.state.inside(rows, incident)
         joint, new = ranked[0].holds(rows.codes) & since, suspect.holds(rows.codes) & since
-        struck, weight = rows.fresh[:, SIGNALS.index(incident.signal)].astype(float), np.ones(len(rows))
+        struck = np.asarray(rows.fresh[:, numbers_of(related(signal))].any(axis=1), dtype=bool)
+        weight = np.ones(len(rows))
         covered = struck[joint & own].sum() / max(struck[own].sum(), 1)
         same = max(overlap(joint, new, weight), overlap(own, new, weight)) >= SAME_COHORT
         if covered < MOSTLY_COVERED or not same:
@@ -308,3 +307,9 @@ class Step:
 
     def _subscriber(self, code: int) -> str:
         return self.state.words.subscribers.text(code)
+
+
+def _since(place: NDArray[np.int64], values: NDArray[Any], count: int) -> Array:
+    """Return for each slot the sums of each column from it on, shape (count, columns)."""
+    sums = np.column_stack([np.bincount(place, column, count) for column in values.T])
+    return np.asarray(sums[::-1].cumsum(axis=0)[::-1], dtype=float)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from detectors.finding import Cohort
+from detectors.observations import ACCOUNT_CLASSES
 from incidents.model import Cause, Verdict
 from telemetry.contract import Signal
 
@@ -41,9 +42,6 @@ ERROR_EVIDENCE: Mapping[str, Mapping[Cause, float]] = {
 
 REFUSAL_EVIDENCE = 6.0
 """A refusal of many people at once is ours, wherever it shows: the answer came from our own back end."""
-
-ACCOUNT_CLASSES = ("payment", "device_limit")
-"""Refusals that one account causes and its holder can mend."""
 
 
 def cohort_verdict(

@@ -57,7 +57,7 @@ class WatchRule:
     memory_hours: int = 36
     learn_days: int = 28
     learn_after: timedelta = STRAGGLERS
-    margin_nats: float = 6.0
+    margin_nats: float = 4.0
     least_subscribers: int = 4
     onset_slack: timedelta = timedelta(minutes=15)
 
