@@ -9,9 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 
-def report(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], facts: Mapping[str, float]
-) -> None:
+def report(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], facts: Mapping[str, float]) -> None:
     """Print a benchmark's results.
 
     Parameters

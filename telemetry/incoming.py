@@ -95,9 +95,7 @@ def _make_incoming(
         FROM found
         WHERE {_within(table, window)}"""
     if not reading.typed:
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE incoming_rows AS SELECT * EXCLUDE (good) FROM ({judged})"
-        )
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE incoming_rows AS SELECT * EXCLUDE (good) FROM ({judged})")
         judged = "SELECT *, problem IS NULL AS good FROM incoming_rows"
     connection.execute(f"CREATE OR REPLACE TEMP VIEW incoming AS {judged}")
 
@@ -170,9 +168,7 @@ def _text(column: Column, found: str) -> str:
 def _cast(column: Column, value: str, natural: bool) -> str:
     if natural:
         return f"TRY_CAST({value} AS {column.type})"
-    if (
-        column.type == "TIMESTAMP"
-    ):  # by way of the zoned type, which minds an offset; the session's zone is UTC
+    if column.type == "TIMESTAMP":  # by way of the zoned type, which minds an offset; the session's zone is UTC
         return f"TRY_CAST(TRY_CAST({value} AS TIMESTAMPTZ) AS TIMESTAMP)"
     if column.type == "INTEGER":  # a cast of text would round
         whole = f"TRY_CAST({value} AS DOUBLE) = TRY_CAST({value} AS INTEGER)"

@@ -211,9 +211,7 @@ class _Arrival:
 
     def _note_oddities(self, reading: Reading, rows: int) -> None:
         for name in unknown_columns(reading, self.source.table):
-            self._note(
-                QuarantineReason.UNKNOWN_COLUMN, f"The contract has no column {name[:MAX_NAME_LENGTH]!r}."
-            )
+            self._note(QuarantineReason.UNKNOWN_COLUMN, f"The contract has no column {name[:MAX_NAME_LENGTH]!r}.")
         for column in missing_columns(reading, self.source.table):
             self._note(QuarantineReason.MISSING_COLUMN, f"It lacks {column.name}, which is read as NULL.")
         if rows == 0 and self.window is None:
@@ -227,14 +225,10 @@ class _Arrival:
             self.warehouse.run("collect_refused")
 
     def _note(self, reason: QuarantineReason, detail: str) -> None:
-        self.warehouse.connection.execute(
-            "INSERT INTO refused VALUES (NULL, ?, ?, NULL)", [reason.value, detail]
-        )
+        self.warehouse.connection.execute("INSERT INTO refused VALUES (NULL, ?, ?, NULL)", [reason.value, detail])
 
     def _finish(self, batch_id: int, counts: _Counts) -> FileReport:
-        found = self.warehouse.connection.execute(
-            "SELECT reason, count(*) FROM refused GROUP BY ALL ORDER BY ALL"
-        )
+        found = self.warehouse.connection.execute("SELECT reason, count(*) FROM refused GROUP BY ALL ORDER BY ALL")
         quarantined = {QuarantineReason(reason): count for reason, count in found.fetchall()}
         self.warehouse.run("store_quarantine", batch_id=batch_id, digest=self.source.digest, **self._facts)
         self.warehouse.run(

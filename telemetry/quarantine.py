@@ -162,14 +162,10 @@ def _limits(column: Column) -> Iterator[_Check]:
 
 def _belonging() -> Iterator[_Check]:
     for event, classes in CLASSES_OF.items():
-        condition = (
-            f"error_class IS NOT NULL AND event = '{event}' AND error_class NOT IN ({_quoted(classes)}, '')"
-        )
+        condition = f"error_class IS NOT NULL AND event = '{event}' AND error_class NOT IN ({_quoted(classes)}, '')"
         yield condition, QuarantineReason.UNKNOWN_VALUE, f"error_class is not one of {event}"
     for names, events in APPLIES_TO.items():
-        some = " OR ".join(
-            f"{name} <> ''" if name == "error_class" else f"{name} IS NOT NULL" for name in names
-        )
+        some = " OR ".join(f"{name} <> ''" if name == "error_class" else f"{name} IS NOT NULL" for name in names)
         condition = f"({some}) AND event NOT IN ({_quoted(events)})"
         detail = f"{', '.join(names)}: a value on an event without one"
         yield condition, QuarantineReason.MISPLACED_VALUE, detail

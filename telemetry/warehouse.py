@@ -101,9 +101,7 @@ def sql(name: str) -> str:
 
 
 def _connect(path: Path | None, threads: int | None) -> duckdb.DuckDBPyConnection:
-    settings: dict[str, str | bool | int | float | list[str]] = (
-        {} if threads is None else {"threads": threads}
-    )
+    settings: dict[str, str | bool | int | float | list[str]] = {} if threads is None else {"threads": threads}
     try:
         return duckdb.connect(":memory:" if path is None else str(path), config=settings)
     except duckdb.IOException as error:

@@ -27,9 +27,7 @@ class Parquet:
             f"SELECT file_row_number + 1 AS line, to_json(struct_pack({whole}))::VARCHAR AS raw,"
             f" NULL::VARCHAR AS broken, * EXCLUDE (file_row_number) FROM {scan}"
         )
-        (rows,) = connection.execute(
-            f"SELECT num_rows FROM parquet_file_metadata({quoted(str(path))})"
-        ).fetchall()[0]
+        (rows,) = connection.execute(f"SELECT num_rows FROM parquet_file_metadata({quoted(str(path))})").fetchall()[0]
         return Reading(relation, columns, typed=True, rows=int(rows))
 
     def careful(self, connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> Reading:  # noqa: ARG002

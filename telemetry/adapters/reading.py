@@ -81,9 +81,7 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def collect(
-    connection: duckdb.DuckDBPyConnection, records: Iterator[Mapping[str, object]], schema: pa.Schema
-) -> None:
+def collect(connection: duckdb.DuckDBPyConnection, records: Iterator[Mapping[str, object]], schema: pa.Schema) -> None:
     """Write `records` to the temporary table of careful rows, a batch at a time."""
     empty = schema.empty_table()
     connection.register("arriving_rows", empty)

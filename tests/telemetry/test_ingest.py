@@ -28,9 +28,7 @@ def events(warehouse):
 
 
 def test_every_format_gives_the_same_events(now, event, write):
-    rows = [
-        event(f"e{i}", at=i, event="play_failed", error_class="cdn", error_code='a,"b"') for i in range(3)
-    ]
+    rows = [event(f"e{i}", at=i, event="play_failed", error_class="cdn", error_code='a,"b"') for i in range(3)]
     rows.append(event("e4", event="play_started", startup_ms=1200, isp=None))
     found = []
     for name in FORMATS:
@@ -82,8 +80,7 @@ def test_a_file_again_changes_nothing(warehouse, now, event, write, name):
     path = write(name, [event("a"), event("a"), event("b", at=1, playing_ms=-1), event("c", at=2)])
     first = ingest(warehouse, path, now=now)
     before = [
-        warehouse.connection.execute(f"FROM {table}").fetchall()
-        for table in ("event_rows", "quarantine", "batches")
+        warehouse.connection.execute(f"FROM {table}").fetchall() for table in ("event_rows", "quarantine", "batches")
     ]
 
     again = ingest(warehouse, path, now=now)
@@ -94,8 +91,7 @@ def test_a_file_again_changes_nothing(warehouse, now, event, write, name):
     assert (first.accepted, first.duplicates, first.rows) == (2, 1, 4)
     assert [file.skipped for file in (*again.files, *renamed.files)] == [True, True]
     after = [
-        warehouse.connection.execute(f"FROM {table}").fetchall()
-        for table in ("event_rows", "quarantine", "batches")
+        warehouse.connection.execute(f"FROM {table}").fetchall() for table in ("event_rows", "quarantine", "batches")
     ]
     assert after == before
 
@@ -137,18 +133,14 @@ def test_a_copy_is_known_again_whatever_its_clock_says(warehouse, now, event, wr
 
 
 def test_a_window_takes_only_what_was_received_in_it(warehouse, now, event, write):
-    path = write(
-        "day.parquet", [event(f"e{i}", at=10 * i) for i in range(6)] + [event("bad", received_time=None)]
-    )
+    path = write("day.parquet", [event(f"e{i}", at=10 * i) for i in range(6)] + [event("bad", received_time=None)])
     start = datetime(2026, 3, 2, 12, 10, tzinfo=UTC)
     windows = [
         Window(start, start + timedelta(minutes=20)),
         Window(start + timedelta(minutes=20), start + timedelta(hours=1)),
     ]
 
-    first, second, again = (
-        ingest(warehouse, path, now=now, window=window) for window in (*windows, windows[0])
-    )
+    first, second, again = (ingest(warehouse, path, now=now, window=window) for window in (*windows, windows[0]))
     whole = ingest(warehouse, path, now=now)
 
     assert [row[0] for row in events(warehouse)] == ["e0", "e1", "e2", "e3", "e4", "e5"]
@@ -172,9 +164,7 @@ def test_the_newest_file_says_who_a_subscriber_is(warehouse, now, subscriber, wr
     )
 
     assert (report.accepted, report.duplicates) == (2, 1)
-    found = warehouse.connection.execute(
-        "SELECT subscriber_id, locale FROM subscribers ORDER BY 1"
-    ).fetchall()
+    found = warehouse.connection.execute("SELECT subscriber_id, locale FROM subscribers ORDER BY 1").fetchall()
     assert found == [("u1", "de"), ("u2", None), ("u3", None)]
 
 
@@ -183,9 +173,7 @@ def test_an_empty_display_name_and_markup_in_it_are_kept(warehouse, now, subscri
     rows = [subscriber(f"u{i}", display_name=name) for i, name in enumerate(names)]
     ingest(warehouse, write("subscribers.parquet", rows, "subscribers"), now=now)
 
-    found = warehouse.connection.execute(
-        "SELECT display_name FROM subscribers ORDER BY subscriber_id"
-    ).fetchall()
+    found = warehouse.connection.execute("SELECT display_name FROM subscribers ORDER BY subscriber_id").fetchall()
     assert [name for (name,) in found] == names
 
 
@@ -234,9 +222,6 @@ def test_killed_and_run_again_it_is_as_if_run_once(now, event, write, tmp_path, 
             merge_all(warehouse, now)
             tables = ("event_rows", "batches", "slices", "sessions", "contexts")
             contents.append(
-                [
-                    sorted(warehouse.connection.execute(f"FROM {table}").fetchall(), key=repr)
-                    for table in tables
-                ]
+                [sorted(warehouse.connection.execute(f"FROM {table}").fetchall(), key=repr) for table in tables]
             )
     assert contents[0] == contents[1]

@@ -74,9 +74,7 @@ def test_how_a_session_came_out(warehouse, now, event, take):
     take(*[row for rows in outcomes.values() for row in rows])
     merge_all(warehouse, now)
 
-    found = warehouse.connection.execute(
-        "SELECT session_id, outcome, error_class, error_code FROM sessions"
-    ).fetchall()
+    found = warehouse.connection.execute("SELECT session_id, outcome, error_class, error_code FROM sessions").fetchall()
     assert {session: outcome for session, outcome, *_ in found} == {name: name for name in outcomes}
     assert ("failed", "failed", "cdn", "E1") in found
 
@@ -150,9 +148,7 @@ def test_events_that_disagree_give_the_greatest_known_value(warehouse, now, even
 
 def test_a_clock_that_cannot_be_right_is_replaced_by_the_time_of_receipt(warehouse, now, event, take):
     rows = [event(str(hours)) for hours in range(3)]
-    for row, ahead in zip(
-        rows, (timedelta(hours=1), timedelta(hours=-13), timedelta(hours=-11)), strict=True
-    ):
+    for row, ahead in zip(rows, (timedelta(hours=1), timedelta(hours=-13), timedelta(hours=-11)), strict=True):
         row["event_time"] = row["received_time"] + ahead
     take(*rows)
 
@@ -214,9 +210,7 @@ def _outcome(files, cuts, *, between):
             merge_all(warehouse, end)
         tables = ("slices", "sessions")
         return [
-            warehouse.connection.execute(
-                f"SELECT * EXCLUDE (changed_time) FROM {table} ORDER BY ALL"
-            ).fetchall()
+            warehouse.connection.execute(f"SELECT * EXCLUDE (changed_time) FROM {table} ORDER BY ALL").fetchall()
             for table in tables
         ]
 
@@ -231,6 +225,4 @@ def test_any_order_of_files_and_any_cut_of_windows_give_the_same(data):
     again = data.draw(st.lists(st.sampled_from(files), max_size=2))
     cuts = data.draw(st.lists(st.integers(0, 3_000), max_size=5))
 
-    assert _outcome([*files, *again], cuts, between=data.draw(st.booleans())) == _outcome(
-        [rows], [], between=False
-    )
+    assert _outcome([*files, *again], cuts, between=data.draw(st.booleans())) == _outcome([rows], [], between=False)

@@ -102,8 +102,7 @@ HOSTILE = [
 @pytest.mark.parametrize("name", FORMATS)
 def test_hostile_text_where_text_is_free_is_data(warehouse, now, event, write, name):
     rows = [
-        event(f"e{i}", at=i, event="play_failed", error_class="app", error_code=code)
-        for i, code in enumerate(HOSTILE)
+        event(f"e{i}", at=i, event="play_failed", error_class="app", error_code=code) for i, code in enumerate(HOSTILE)
     ]
     ingest(warehouse, write(name, rows), now=now)
 
@@ -116,9 +115,7 @@ def test_an_empty_optional_text_is_absent(warehouse, now, event, write, name):
     row = event(isp="", region="", connection_type="", error_class="")
 
     assert ingest(warehouse, write(name, [row]), now=now).accepted == 1
-    found = warehouse.connection.execute(
-        "SELECT isp, region, connection_type, error_class FROM events"
-    ).fetchall()
+    found = warehouse.connection.execute("SELECT isp, region, connection_type, error_class FROM events").fetchall()
     assert found == [(None, None, None, None)]
 
 
@@ -159,21 +156,15 @@ def test_typed_files_of_other_types_are_read_where_they_can_be(warehouse, now, e
     ingest(warehouse, tmp_path / "odd.parquet", now=now)
     report = ingest(warehouse, tmp_path / "x.parquet", now=now)
 
-    assert [reason for _, reason, _, _ in quarantined(warehouse) if reason != "missing_column"] == [
-        "wrong_type"
-    ]
+    assert [reason for _, reason, _, _ in quarantined(warehouse) if reason != "missing_column"] == ["wrong_type"]
     assert report.accepted == 1
-    assert warehouse.connection.execute("SELECT playing_ms, stall_count FROM events").fetchall() == [
-        (60_000, 2)
-    ]
+    assert warehouse.connection.execute("SELECT playing_ms, stall_count FROM events").fetchall() == [(60_000, 2)]
 
 
 def test_times_with_an_offset_are_turned_to_utc(warehouse, now, event, write):
     ingest(warehouse, write("day.ndjson", [event(event_time="2026-03-02T14:00:00+02:00")]), now=now)
 
-    assert warehouse.connection.execute("SELECT event_time FROM events").fetchall() == [
-        (datetime(2026, 3, 2, 12),)
-    ]
+    assert warehouse.connection.execute("SELECT event_time FROM events").fetchall() == [(datetime(2026, 3, 2, 12),)]
 
 
 BROKEN_JSON = ["{", "not json", '{"event_id": "x"', "[1, 2]", "42", '"text"', "null", "{}\x00"]
