@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from config.pipeline import PipelineError
 from config.reading import SettingsError
@@ -17,6 +18,7 @@ from telemetry.errors import TelemetryError
 REFUSALS = (PipelineError, TelemetryError, LedgerError)
 """What the libraries raise when they cannot do what was asked; their messages are sentences."""
 FAILED, WRONG_USE = 1, 2
+SHOW_IT = "To see where, run it again as: prebuffer --traceback ..."
 
 
 class Sentences(TyperGroup):
@@ -26,7 +28,7 @@ class Sentences(TyperGroup):
         """Run a command."""
         try:
             return super().invoke(ctx)
-        except typer.Exit:
+        except (typer.Exit, typer.Abort, TyperException):
             raise
         except SettingsError as error:
             _complain(ctx, error, str(error))
@@ -35,6 +37,8 @@ class Sentences(TyperGroup):
             _complain(ctx, error, str(error))
         except OSError as error:
             _complain(ctx, error, f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
+        except Exception as error:  # noqa: BLE001 - the last resort: a sentence, not a traceback
+            _complain(ctx, error, f"This is a fault in Prebuffer ({type(error).__name__}). {SHOW_IT}")
         raise typer.Exit(FAILED)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -23,7 +25,9 @@ from rich.text import Text
 from incidents.model import Incident
 from notifiers.names import one_line
 
-out = Console(highlight=False)
+WIDTH = 120
+"""Of tables in a file or a pipe, which have none of their own."""
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 err = Console(stderr=True, highlight=False)
 
 
@@ -44,7 +48,7 @@ def complain(sentence: str) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table; numbers stand right, and text from outside cannot colour or break it."""
-    grid = Table(title=title, title_justify="left", title_style="bold")
+    grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     numeric = [all(isinstance(row[index], int | float) for row in rows) for index in range(len(columns))]
     for name, is_number in zip(columns, numeric, strict=True):
         grid.add_column(name, justify="right" if is_number else "left", overflow="fold")
@@ -105,7 +109,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Step]:
-    """Show a bar on standard error while the block runs; call the value after each step."""
+    """Show a bar on a terminal's standard error while the block runs; call the value after each step."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -113,7 +117,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Step]:
         _Rate(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=not err.is_terminal) as bars:
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bars:
         yield Step(bars, what, total)
 
 

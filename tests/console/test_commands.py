@@ -180,6 +180,18 @@ def test_a_busy_warehouse_or_a_folder_in_the_way_is_a_sentence_too(call, config,
     assert re.fullmatch(r"The ledger sqlite:///.*ledger\.db cannot be opened \(OperationalError\)\.\n", err)
 
 
+def test_a_fault_of_ours_is_a_sentence_too_and_shows_its_traceback_when_asked(config, tmp_path, world):
+    (tmp_path / "warehouse.duckdb").write_text("not a database", encoding="utf-8")
+    arguments = [str(argument) for argument in ("ingest", world, "--config", config)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert re.fullmatch(r"This is a fault in Prebuffer \(\w+\)\. To see where, run it again as: .*\n", result.stderr)
+    assert "Traceback" not in result.stderr
+    shown = CliRunner().invoke(app, ["--traceback", *arguments])
+    assert shown.exit_code == 1
+    assert "warehouse.duckdb" in str(shown.exception)
+
+
 def test_the_demo_shows_incidents_notices_report_and_mailbox(make_small, outage, tmp_path):
     def make(folder):
         return replace(make_small(folder), evaluate_from=outage - HOUR, end=outage + HOUR)

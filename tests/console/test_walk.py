@@ -3,9 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import Row
 
+from config.bootstrap import open_replay
 from config.pipeline import PipelineError
-from console.walk import WorldClock, span_of
+from config.settings import Settings
+from console.walk import WorldClock, span_of, walk
+from incidents.ledger.schema import metadata
 from telemetry.time import Window
 
 STEP = timedelta(minutes=15)
@@ -52,3 +56,35 @@ def test_the_clock_stands_where_it_is_put():
     clock = WorldClock(at("2026-03-09"))
     clock.time += STEP
     assert clock() == at("2026-03-09T00:15")
+
+
+def decided(world, folder, windows, *, anew):
+    """Everything in the ledger after a walk; `anew` opens the warehouse for every window, as live runs do."""
+    folder.mkdir()
+    clock = WorldClock(windows[-1].end)
+    with open_replay(Settings(), folder, clock) as pipeline:
+        pipeline.ingest(world)
+        progress = (lambda *_: pipeline.close_warehouse()) if anew else None
+        walk(pipeline, clock, windows, progress)
+        with pipeline.ledger.read() as connection:
+            return {
+                table.name: rounded(list(connection.execute(table.select().order_by(*table.primary_key)).all()))
+                for table in metadata.sorted_tables
+            }
+
+
+def rounded(value):
+    """`value` with what numbers differ by when they are added up in another order taken away."""
+    if isinstance(value, float):
+        return float(f"{value:.9g}")
+    if isinstance(value, dict):
+        return {key: rounded(part) for key, part in value.items()}
+    return [rounded(part) for part in value] if isinstance(value, list | tuple | Row) else value
+
+
+def test_runs_that_open_the_warehouse_anew_decide_as_one_that_keeps_it_open(world, outage, tmp_path):
+    windows = Window(outage - 2 * STEP, outage + 5 * STEP).split(STEP)
+    kept = decided(world, tmp_path / "kept", windows, anew=False)
+    assert kept["incidents"]
+    assert kept["notices"]
+    assert decided(world, tmp_path / "anew", windows, anew=True) == kept

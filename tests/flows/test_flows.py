@@ -5,7 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterKey,
+    DeploymentFilter,
+    DeploymentFilterId,
+)
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy
 
 from config.settings import ScheduleSettings
@@ -75,6 +80,23 @@ def test_one_deployment_has_a_schedule_and_none_overlaps_with_itself():
     assert schedule.schedule.interval == timedelta(minutes=15)
     assert schedule.schedule.anchor_date.astimezone(UTC) == datetime(1970, 1, 2, 0, 2, tzinfo=UTC)
     assert not any(served[name].schedules for name in ("ingest", "detect", "notify", "report"))
+
+
+def test_the_server_schedules_a_run_just_after_each_window_has_settled():
+    schedules = ScheduleSettings(step=timedelta(minutes=15), settle=timedelta(minutes=2))
+    served = next(found for found in deployments(schedules, None) if found.name == "pipeline")
+    served.apply()
+
+    async def schedule(client):
+        deployment = await client.read_deployment_by_name("pipeline/pipeline")
+        answer = await client._client.post(f"/deployments/{deployment.id}/schedule", json={"min_runs": 3})
+        answer.raise_for_status()
+        wanted = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
+        return await client.read_flow_runs(deployment_filter=wanted)
+
+    runs = ask(schedule)
+    assert len(runs) >= 3
+    assert {(run.expected_start_time.minute % 15, run.expected_start_time.second) for run in runs} == {(2, 0)}
 
 
 def test_incidents_are_shown_latest_first(make_incident):
