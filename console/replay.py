@@ -125,9 +125,7 @@ def write_files(ledger: Ledger, out: Path) -> tuple[Path, Path]:
     found = ledger.incidents(merged=True)
     whole = {incident.incident_id: incident.merged_into or incident.incident_id for incident in found}
     incidents_file, notices_file = out / "incidents.parquet", out / "notices.parquet"
-    _write(
-        incidents_file, INCIDENTS, (_incident(incident) for incident in found if incident.merged_into is None)
-    )
+    _write(incidents_file, INCIDENTS, (_incident(incident) for incident in found if incident.merged_into is None))
     _write(notices_file, NOTICES, (_notice(row, whole) for row in _notices(ledger)))
     return incidents_file, notices_file
 
@@ -159,9 +157,7 @@ def _notice(row: Row[Any], whole: dict[str, str]) -> dict[str, Any]:
 def _notices(ledger: Ledger) -> list[Row[Any]]:
     columns = [notices.c[name] for name in NOTICES.names]
     with ledger.read() as connection:
-        return list(
-            connection.execute(select(*columns).order_by(notices.c.decided_time, notices.c.notice_id))
-        )
+        return list(connection.execute(select(*columns).order_by(notices.c.decided_time, notices.c.notice_id)))
 
 
 def count_notices(ledger: Ledger) -> dict[tuple[str, str], int]:

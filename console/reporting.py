@@ -42,9 +42,7 @@ def write(settings: Settings, incident_id: str | None, folder: Path, now: dateti
             return write_reports(ledger.engine, folder, now=now, contacts=contacts, templates=templates).index
         if ledger.incident(incident_id) is None:
             raise PipelineError(f"The ledger has no incident {incident_id}.")
-        return write_report(
-            ledger.engine, incident_id, folder, now=now, contacts=contacts, templates=templates
-        )
+        return write_report(ledger.engine, incident_id, folder, now=now, contacts=contacts, templates=templates)
 
 
 def _contacts(path: Path, now: datetime) -> list[Contact] | None:

@@ -50,9 +50,7 @@ def span_of(received: Window | None, start: datetime | None, end: datetime | Non
     first = start or _midnight(received.start) + HISTORY
     last = end or first + -(-(received.end - first) // step) * step
     if last <= first:
-        raise PipelineError(
-            f"Nothing is left to replay between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC."
-        )
+        raise PipelineError(f"Nothing is left to replay between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC.")
     return Window(first, last)
 
 
