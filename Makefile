@@ -12,6 +12,9 @@ APT_INSTALL := $(shell command -v sudo) sh -c 'apt-get update && apt-get install
 # Checks see only this much of the caller's environment: no keys, no settings, no colours.
 SCRUBBED := env -i PATH="$(CURDIR)/$(BIN):$(PATH)" HOME="$(HOME)" LANG=C.UTF-8 CI="$(CI)"
 
+# What Python has compiled once it keeps, whatever the caller's environment says: a start takes seconds less.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help demo serve bench test lint check browser lock clean
 
