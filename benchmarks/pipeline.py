@@ -82,7 +82,13 @@ def run(folder: Path, *, subscribers: int, copies: int, threads: int) -> dict[st
     for days, taken in measure_steps(playback, folder / "steps").items():
         facts[f"step_ms_at_{days}_days"] = statistics.median(taken[FIRST_STEPS:])
         facts[f"slowest_step_ms_at_{days}_days"] = max(taken)
-        rows.append((f"a step after {days} days", f"{facts[f'step_ms_at_{days}_days']:,.0f} ms", f"slowest {max(taken):,.0f} ms"))
+        rows.append(
+            (
+                f"a step after {days} days",
+                f"{facts[f'step_ms_at_{days}_days']:,.0f} ms",
+                f"slowest {max(taken):,.0f} ms",
+            )
+        )
     growth = facts["step_ms_at_28_days"] / facts["step_ms_at_7_days"]
     facts["step_growth"] = growth
     rows.append(("four times the history", f"{growth:.2f} times the cost", ""))
