@@ -46,6 +46,7 @@ class Warehouse:
 
     def _prepare(self) -> None:
         self.connection.execute("SET TimeZone = 'UTC'")
+        self.connection.execute("SET enable_progress_bar = false")  # what a program prints is its own affair
         known = {row[0] for row in self.connection.execute("SELECT type_name FROM duckdb_types()").fetchall()}
         for name, column in ENUMS.items():
             if name not in known:
