@@ -38,9 +38,7 @@ class CohortScan:
         Impairments below which nothing is said. They count people, not sessions.
     """
 
-    def __init__(
-        self, dispersion: float = 1.0, slack: float = 0.15, floor: float = 0.15, least: int = 4
-    ) -> None:
+    def __init__(self, dispersion: float = 1.0, slack: float = 0.15, floor: float = 0.15, least: int = 4) -> None:
         self.dispersion = dispersion
         self.slack = slack
         self.floor = floor

@@ -17,7 +17,7 @@ NO_COHORT = -1
 TITLE = DIMENSIONS.index("title_id")
 
 _CODE_BITS = 18
-"""Three values and the subset's number fit a signed 64-bit key; values past the first 262,144 of a dimension go unnamed."""
+"""Three values and the subset's number fit a signed 64-bit key; a dimension's values past 262,144 go unnamed."""
 
 Subset = tuple[int, ...]
 

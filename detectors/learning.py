@@ -62,9 +62,7 @@ def learn_day(connection: duckdb.DuckDBPyConnection, day: date, days: int, rule:
     since = {"from": day - timedelta(days=days - 1)}
     connection.execute(read_sql("learn_devices"), {"day": day})
     connection.execute(read_sql("device_normals"), since)
-    connection.execute(
-        read_sql("learn_subscribers"), {**rule.session_parameters, "day": day, "clip": CLIP_RATIO}
-    )
+    connection.execute(read_sql("learn_subscribers"), {**rule.session_parameters, "day": day, "clip": CLIP_RATIO})
     priors = {"prior_ms": PRIOR_MS, "prior_starts": PRIOR_STARTS, "prior_stalling": PRIOR_STALLING}
     connection.execute(read_sql("subscriber_normals"), {**since, **priors})
     _learn_cohorts(connection, day, rule)
@@ -103,4 +101,3 @@ def hourly_counts(
         read_sql("hourly_counts"), params={"from": naive_utc(start), "to": naive_utc(end)}
     ).to_arrow_table()
     return HourlyCounts.from_arrow(table, vocabularies)
-

@@ -111,7 +111,7 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self._texts)
 
-    def encode(self, column: Any) -> Codes:
+    def encode(self, column: pa.ChunkedArray) -> Codes:
         """Return the code of each text of an Arrow column, adding those not seen before; NULL is `MISSING`."""
         encoded = column.combine_chunks().dictionary_encode()
         known = [MISSING if text is None else self._code(text) for text in encoded.dictionary.to_pylist()]
@@ -119,7 +119,7 @@ class Vocabulary:
         codes: Codes = np.array([*known, MISSING], np.int32)[places]
         return codes
 
-    def decode(self, codes: Codes) -> Any:
+    def decode(self, codes: Codes) -> pa.Array:
         """Return an Arrow column of the texts of codes; `MISSING` is NULL."""
         places = pa.array(codes, mask=codes == MISSING)
         return pa.DictionaryArray.from_arrays(places, pa.array(self._texts, pa.string())).cast(pa.string())
@@ -228,18 +228,29 @@ class Observations:
     @classmethod
     def empty(cls) -> Observations:
         """Return no observations."""
-        none = np.zeros(0, np.int64)
-        code = np.zeros(0, np.int32)
-        flags = np.zeros((0, len(SIGNALS)), bool)
-        dims = np.zeros((0, len(DIMENSIONS)), np.int32)
+        code, number, share = np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0)
+        dims, flags = np.zeros((0, len(DIMENSIONS)), np.int32), np.zeros((0, len(SIGNALS)), bool)
         return cls(
-            code, code, none, dims, flags, flags, flags[:, 0], flags, flags, none, none, np.zeros(0), np.zeros(0), none, none, code
-        )  # fmt: skip
+            session=code,
+            subscriber=code,
+            slot=number,
+            codes=dims,
+            exposed=flags,
+            bad=flags,
+            account=flags[:, 0],
+            at_risk=flags,
+            fresh=flags,
+            playing_ms=number,
+            stalled_ms=number,
+            own_ratio=share,
+            stalling_factor=share,
+            first_us=number,
+            last_us=number,
+            error_class=code,
+        )
 
 
-def _previous(
-    bad: NDArray[np.bool_], slot: NDArray[np.int64], start: NDArray[np.bool_]
-) -> NDArray[np.int64]:
+def _previous(bad: NDArray[np.bool_], slot: NDArray[np.int64], start: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the slot of the last bad row before each one of the same person; long ago if there is none."""
     long_ago = -(1 << 40)
     person = np.cumsum(start)
@@ -288,7 +299,7 @@ def load_observations(
     return from_arrow(connection.sql(read_sql("observations"), params=parameters).to_arrow_table(), vocabularies)
 
 
-def from_arrow(table: Any, vocabularies: Vocabularies) -> Observations:
+def from_arrow(table: pa.Table, vocabularies: Vocabularies) -> Observations:
     """Turn the result of ``observations.sql``, an Arrow table, into arrays."""
     column = {name: table.column(name) for name in table.column_names}
     dims = [v.encode(column[d]) for d, v in zip(DIMENSIONS, vocabularies.dimensions, strict=True)]

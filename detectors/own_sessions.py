@@ -163,9 +163,7 @@ def _stall_expectation(level: NDArray[np.int64], factor: Array, impaired_share: 
     return np.asarray(effective * factor)
 
 
-def _denial_expectation(
-    classes: Codes, access: NDArray[np.bool_], words: Vocabularies, impaired_share: float
-) -> Array:
+def _denial_expectation(classes: Codes, access: NDArray[np.bool_], words: Vocabularies, impaired_share: float) -> Array:
     usual = sum(without for _, without in DENIAL_SHARES.values())
     texts = [words.error_classes.text(c) for c in range(len(words.error_classes))]
     shares = np.array([*(DENIAL_SHARES.get(t, UNKNOWN_DENIAL) for t in texts), UNKNOWN_DENIAL])

@@ -15,10 +15,11 @@ shrunk relative risks and Deming & Stephan (1940) on the fitting.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from detectors.observations import MISSING, SIGNALS, Observations, Vocabularies
@@ -55,14 +56,11 @@ class HourlyCounts:
     all: Array
 
     @classmethod
-    def from_arrow(cls, table: Any, vocabularies: Vocabularies) -> HourlyCounts:
+    def from_arrow(cls, table: pa.Table, vocabularies: Vocabularies) -> HourlyCounts:
         """Turn rows of `cohort_hours`, an Arrow table, into arrays."""
-        dims = [
-            v.encode(table.column(d))
-            for d, v in zip(MODEL_DIMENSIONS, vocabularies.dimensions, strict=False)
-        ]
+        dims = [v.encode(table.column(d)) for d, v in zip(MODEL_DIMENSIONS, vocabularies.dimensions, strict=False)]
 
-        def stack(names: Any) -> Array:
+        def stack(names: Iterable[str]) -> Array:
             return np.column_stack([table.column(n).to_numpy().astype(float) for n in names])
 
         hours = table.column("hour").to_numpy().astype("datetime64[h]").astype(np.int64)
@@ -75,9 +73,7 @@ class HourlyCounts:
     def drop(self, rows: NDArray[np.bool_]) -> HourlyCounts:
         """Return the counts without some rows."""
         keep = ~rows
-        return HourlyCounts(
-            *(getattr(self, f.name)[keep] for f in fields(self))
-        )
+        return HourlyCounts(*(getattr(self, f.name)[keep] for f in fields(self)))
 
 
 class RateModel:
@@ -161,9 +157,9 @@ class RateModel:
         block = counts.hour // self.dispersion_hours
         excess, weight = np.zeros(len(SIGNALS)), np.full(len(SIGNALS), 1e-9)
         for dimension in range(counts.codes.shape[1]):
-            group = np.unique(
-                np.column_stack([block, counts.codes[:, dimension]]), axis=0, return_inverse=True
-            )[1].ravel()
+            group = np.unique(np.column_stack([block, counts.codes[:, dimension]]), axis=0, return_inverse=True)[
+                1
+            ].ravel()
             for signal in range(len(SIGNALS)):
                 due = np.bincount(group, expected[:, signal])
                 seen = np.bincount(group, counts.fresh[:, signal])

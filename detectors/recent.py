@@ -92,9 +92,7 @@ class Recent:
         for signal in range(len(SIGNALS)):
             turned = self.explained[:, signal] != explained[:, signal]
             sign = np.where(explained[turned, signal], -1.0, 1.0)
-            evidence.append(
-                self._evidence(self.rows.take(turned), self.expected[turned, signal], signal, sign)
-            )
+            evidence.append(self._evidence(self.rows.take(turned), self.expected[turned, signal], signal, sign))
         self.explained = explained
         return evidence
 
@@ -112,12 +110,8 @@ class Recent:
             evidence.append(
                 Evidence.concat(
                     [
-                        self._evidence(
-                            old.take(goes), old_expected[goes, signal], signal, np.full(goes.sum(), -1.0)
-                        ),
-                        self._evidence(
-                            rows.take(comes), expected[comes, signal], signal, np.ones(comes.sum())
-                        ),
+                        self._evidence(old.take(goes), old_expected[goes, signal], signal, np.full(goes.sum(), -1.0)),
+                        self._evidence(rows.take(comes), expected[comes, signal], signal, np.ones(comes.sum())),
                     ]
                 )
             )

@@ -72,7 +72,7 @@ class SubscriberRun:
         self.most_odds = most_odds
         self.state_ = RunState.at_rest(0, self.rest)
 
-    def learn(self, evidence: Evidence, units: int, slot: int) -> None:
+    def learn(self, evidence: Evidence, units: int, slot: int) -> None:  # noqa: ARG002 - the contract
         """Take new exposures in, each unit's in the order of their slots, the good ones of a slot first.
 
         A run is followed forwards only: what is taken back, with less than no exposures, is passed over.

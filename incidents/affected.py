@@ -79,7 +79,9 @@ def _impaired_sessions(
     own = np.zeros(count)
     own[row_session] = rows.own_ratio
     bad[:, SIGNALS.index(Signal.BUFFERING)] = (
-        (stalled >= rule.min_session_ms) & (stalled > rule.min_ratio * played) & (stalled > rule.own_factor * own * played)
+        (stalled >= rule.min_session_ms)
+        & (stalled > rule.min_ratio * played)
+        & (stalled > rule.own_factor * own * played)
     )
     return np.asarray(bad & np.array([signal in signals for signal in SIGNALS]), dtype=bool)
 

@@ -125,9 +125,7 @@ def _sentences(state: WatchState, incident: Incident, classes: Counter[str]) -> 
         f"{incident.observed:.0f} people on {incident.cohort} {WHAT[incident.signal]}; "
         f"{incident.expected:.1f} would be usual."
     ]
-    sentences += [
-        sentence for name, _ in incident.cohort.values if (sentence := _contrast(state, incident, name))
-    ]
+    sentences += [sentence for name, _ in incident.cohort.values if (sentence := _contrast(state, incident, name))]
     if classes:
         name, count = classes.most_common(1)[0]
         sentences.append(f"{count} of {classes.total()} errors were of the class {name}.")
@@ -175,9 +173,7 @@ def _chart(state: WatchState, incident: Incident, now: datetime) -> tuple[ChartP
     return (*kept, *fresh)
 
 
-def _distinct(
-    bucket: NDArray[np.int64], session: NDArray[np.int32], count: int
-) -> NDArray[np.int64]:
+def _distinct(bucket: NDArray[np.int64], session: NDArray[np.int32], count: int) -> NDArray[np.int64]:
     """Count the different sessions in each bucket."""
     pairs = np.unique((bucket << 32) | session.astype(np.int64))
     return np.bincount(pairs >> 32, minlength=count)

@@ -1,7 +1,7 @@
 """Troubles of one's own: what is left of a subscriber's bad sessions once the known incidents are taken out.
 
-The run of somebody's sessions is followed from day to day: `fold_day` leaves in the warehouse where each stood when a day
-was over, and `OwnTroubles` takes it from there with the sessions since, which are in memory.
+The run of somebody's sessions is followed from day to day: `fold_day` leaves in the warehouse where each stood when a
+day was over, and `OwnTroubles` takes it from there with the sessions since, which are in memory.
 """
 
 from __future__ import annotations
@@ -175,9 +175,7 @@ class _Stored:
         def numbers(name: str, kind: type = np.int64) -> NDArray[Any]:
             return np.asarray(table.column(name).to_numpy()).astype(kind)
 
-        state = RunState(
-            numbers("log_odds", float), numbers("since_slot"), numbers("impaired"), numbers("sessions")
-        )
+        state = RunState(numbers("log_odds", float), numbers("since_slot"), numbers("impaired"), numbers("sessions"))
         signal = np.array(table.column("signal").to_pylist(), dtype=object)
         return cls(signal, words.subscribers.encode(table.column("subscriber_id")), state)
 
@@ -260,9 +258,7 @@ class OwnTroubles:
                 found += [trouble] if trouble else []
         return found
 
-    def _trouble(
-        self, scene: Scene, bad: OwnSessions, signal: Signal, run: _Run, now: datetime
-    ) -> Trouble | None:
+    def _trouble(self, scene: Scene, bad: OwnSessions, signal: Signal, run: _Run, now: datetime) -> Trouble | None:
         """Describe one person's run, unless it is old or may be part of a fault not yet named."""
         last = moment_of(int(bad.last_us.max()))
         odds = run.log_odds - self._doubt(scene, bad, signal, now)

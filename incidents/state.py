@@ -54,9 +54,7 @@ class WatchState:
     onset_slack: timedelta
 
     @classmethod
-    def of(
-        cls, words: Vocabularies, model: RateModel, memory_slots: int, onset_slack: timedelta
-    ) -> WatchState:
+    def of(cls, words: Vocabularies, model: RateModel, memory_slots: int, onset_slack: timedelta) -> WatchState:
         """Return an empty state around a fitted model."""
         scans = tuple(CohortScan(float(dispersion)) for dispersion in model.dispersion_)
         return cls(words, Recent(model, CohortIndex(), memory_slots), scans, onset_slack)
@@ -66,9 +64,7 @@ class WatchState:
         """The slices in memory."""
         return self.recent.rows
 
-    def take_in(
-        self, changed: Observations, known: Iterable[Incident], oldest: datetime, now: datetime
-    ) -> None:
+    def take_in(self, changed: Observations, known: Iterable[Incident], oldest: datetime, now: datetime) -> None:
         """Put in slices that are new or changed, and forget what is older than `oldest`."""
         incidents = tuple(known)
         explain: Callable[[Observations], Flags] = lambda rows: self.explained(rows, incidents)  # noqa: E731
@@ -117,9 +113,7 @@ class WatchState:
     def surprise(self, signal: Signal, seen: Array, due: Array) -> Array:
         """Return the joint surprise of counts of a signal and those related to it, shape (..., signals), in nats."""
         scan = self.scans[0]
-        return np.asarray(
-            excess_llr(seen, due * (1 + scan.slack) + scan.floor, self.dispersion(signal)).sum(axis=-1)
-        )
+        return np.asarray(excess_llr(seen, due * (1 + scan.slack) + scan.floor, self.dispersion(signal)).sum(axis=-1))
 
     def threshold(self, group: Sequence[Signal], margin_nats: float) -> float:
         """Return the surprise from which a cohort is worth a look.
@@ -127,9 +121,7 @@ class WatchState:
         It is the price of all the cohorts watched, of each further signal looked at together, and a margin.
         """
         units = len(self.recent.index)
-        watched = max(
-            int((self.scans[number].expected_total(units) >= 1).sum()) for number in numbers_of(group)
-        )
+        watched = max(int((self.scans[number].expected_total(units) >= 1).sum()) for number in numbers_of(group))
         return margin_nats + JOINT_PRICE * (len(group) - 1) + float(np.log(max(watched, FEWEST_COHORTS)))
 
     def most_surprising(self, group: Sequence[Signal]) -> tuple[NDArray[np.int64], Array, NDArray[np.int64]]:

@@ -1,8 +1,8 @@
 """Whose side a problem is on.
 
 Each cause collects evidence in nats: from the dimensions that the guilty cohort names, and from the error classes that
-the players reported. Their softmax is the probability. The weights say how strongly an observation speaks, not how often
-causes occur; a service's own reviews of incidents are the data to refit them on.
+the players reported. Their softmax is the probability. The weights say how strongly an observation speaks, not how
+often causes occur; a service's own reviews of incidents are the data to refit them on.
 """
 
 from __future__ import annotations
@@ -74,9 +74,7 @@ def cohort_verdict(
     return Verdict(cause, probability, tuple(evidence))
 
 
-def own_verdict(
-    signal: Signal, error_class: str | None, surprise: float, evidence: Iterable[str] = ()
-) -> Verdict:
+def own_verdict(signal: Signal, error_class: str | None, surprise: float, evidence: Iterable[str] = ()) -> Verdict:
     """Judge one subscriber's own trouble, given that no cohort explains it."""
     if signal is Signal.ACCESS:
         cause, base = Cause.ACCOUNT, 0.97 if error_class in ACCOUNT_CLASSES else 0.7

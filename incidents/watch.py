@@ -1,8 +1,8 @@
 """Watching: from what changed in one window to incidents that open, grow and close, and the people they trouble.
 
-`Watch` is the pure middle of the pipeline: it reads the warehouse and is told what the ledger knows, and it returns what
-should be written. A watch that has just seen the previous window updates itself; a new one rebuilds the same state from
-the last day and a half of slices.
+`Watch` is the pure middle of the pipeline: it reads the warehouse and is told what the ledger knows, and it returns
+what should be written. A watch that has just seen the previous window updates itself; a new one rebuilds the same state
+from the last day and a half of slices.
 """
 
 from __future__ import annotations
@@ -99,9 +99,7 @@ class Watch:
         self._as_of: datetime | None = None
         self._learnt: date | None = None
 
-    def detect(
-        self, window: Window, known: Sequence[Incident], troubled: Mapping[str, Collection[str]]
-    ) -> Detection:
+    def detect(self, window: Window, known: Sequence[Incident], troubled: Mapping[str, Collection[str]]) -> Detection:
         """Detect what a merged window changes.
 
         Parameters

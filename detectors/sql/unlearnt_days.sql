@@ -1,9 +1,10 @@
--- The days with slices, of the $days up to $through, that have not been learnt.
+-- The days since the first slice, of the $days up to $through, that have not been learnt; none where there is no slice.
 SELECT day
 FROM (
     SELECT unnest(generate_series(
         greatest(
-            (SELECT min(slot) FROM slices), CAST($through AS TIMESTAMP) - to_days(CAST($days AS INTEGER) - 1)
+            coalesce((SELECT min(slot) FROM slices), CAST($through AS TIMESTAMP) + INTERVAL 1 DAY),
+            CAST($through AS TIMESTAMP) - to_days(CAST($days AS INTEGER) - 1)
         )::DATE::TIMESTAMP,
         CAST($through AS TIMESTAMP),
         INTERVAL 1 DAY
