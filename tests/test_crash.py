@@ -23,15 +23,15 @@ from telemetry.contract import Signal
 from telemetry.time import Window
 
 KILLS = 10
-OUTAGE = datetime(2026, 5, 6, 18, 30, tzinfo=UTC)
+OUTAGE = datetime(2026, 5, 5, 18, 30, tzinfo=UTC)
 WINDOW = Window(OUTAGE + timedelta(minutes=30), OUTAGE + timedelta(minutes=45))
 BETWEEN_RUNS = timedelta(minutes=5)
 """Longer than the sender's lease, so that the next run settles what the last one was sending."""
 WORLD = replace(
     RECIPE,
-    days=3,
-    quiet_days=2,
-    subscribers=400,
+    days=2,
+    quiet_days=1,
+    subscribers=300,
     sessions_per_day=3.0,
     releases=(),
     look_alikes=(),
@@ -46,7 +46,7 @@ WORLD = replace(
         ),
     ),
 )
-"""Two quiet days, and one on which licences are refused to streaming sticks."""
+"""A quiet day, and one on which licences are refused to streaming sticks."""
 SETTINGS = """
 paths: {{incoming: "{world}", mailbox: "{stores}/mailbox"}}
 warehouse: {{path: "{stores}/warehouse.duckdb"}}
@@ -128,6 +128,9 @@ class Runner:
         return self.end() == -signal.SIGKILL
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     return make_world(tmp_path_factory.mktemp("world"), WORLD, seed=1).path
@@ -136,9 +139,7 @@ def world(tmp_path_factory):
 @pytest.fixture
 def runner(tmp_path, world, root):
     command = [sys.executable, "-c", RUNNER]
-    with subprocess.Popen(
-        command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         yield Runner(process, tmp_path, world)
 
@@ -156,9 +157,7 @@ def warehouse(stores):
 
 def rows_of(connection, name):
     left_out = BOOKKEEPING.get(name, set())
-    columns = [
-        column for column, *_ in connection.execute(f"DESCRIBE {name}").fetchall() if column not in left_out
-    ]
+    columns = [column for column, *_ in connection.execute(f"DESCRIBE {name}").fetchall() if column not in left_out]
     return connection.execute(f"SELECT {', '.join(columns)} FROM {name} ORDER BY ALL").fetchall()
 
 
@@ -166,11 +165,7 @@ def ledger(stores):
     with Ledger(f"sqlite:///{stores}/ledger.db") as opened, opened.read() as connection:
         return {
             table.name: [
-                {
-                    column: value
-                    for column, value in row.items()
-                    if column not in BOOKKEEPING.get(table.name, set())
-                }
+                {column: value for column, value in row.items() if column not in BOOKKEEPING.get(table.name, set())}
                 for row in connection.execute(table.select().order_by(*table.primary_key)).mappings()
                 if row.get("outcome") != "lost"
             ]

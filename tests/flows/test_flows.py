@@ -22,7 +22,7 @@ from flows.pipeline import pipeline
 from flows.report import incident_rows, report
 from flows.serve import deployments
 
-pytestmark = pytest.mark.usefixtures("prefect")
+pytestmark = [pytest.mark.usefixtures("prefect"), pytest.mark.slow]
 KEY = "20260309T1400Z-20260309T1415Z"
 
 
