@@ -1,0 +1,135 @@
+"""When an incident is grave, and when it is over."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.finding import Cohort
+from incidents.lifecycle import (
+    LifecycleRule,
+    incident_id,
+    is_over,
+    overlap,
+    recovery_evidence,
+    related,
+    severity,
+)
+from incidents.model import Severity
+from telemetry.contract import Signal
+
+RULE = LifecycleRule()
+NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
+TRIED = 40.0
+RATE = 0.03
+few = settings(max_examples=60, deadline=None)
+
+
+def over(*seen: float, tried: float = TRIED) -> bool:
+    observed, exposures = np.array(seen), np.full(len(seen), tried)
+    return is_over(observed, exposures * RATE, exposures, RULE)
+
+
+def evidence(*seen: float, tried: float = TRIED) -> float:
+    exposures = np.full(len(seen), tried)
+    return recovery_evidence(np.array(seen), exposures * RATE, exposures, RULE.persistence)
+
+
+@pytest.mark.parametrize(
+    ("seen", "ended"),
+    [
+        pytest.param((20, 22, 18), False, id="as bad as ever: goes on"),
+        pytest.param((20, 22, 18, 1, 1), True, id="well for half an hour: over"),
+        pytest.param((20, 22, 18, 1, 12), False, id="well and bad again: goes on"),
+        pytest.param((20, 22, 18, 0, 0, 20, 1, 1), True, id="a last blow, then well: over"),
+        pytest.param((8, 8, 8, 8), False, id="a mild one: goes on"),
+    ],
+)
+def test_a_fault_is_over_when_playback_is_well(seen: tuple[float, ...], ended: bool) -> None:
+    assert over(*seen) is ended
+
+
+def test_silence_is_no_recovery() -> None:
+    exposures = np.array([TRIED, TRIED, 0, 0, 0, 0])
+    assert not is_over(np.array([20.0, 20, 0, 0, 0, 0]), exposures * RATE, exposures, RULE)
+
+
+def test_where_few_watch_recovery_takes_longer() -> None:
+    assert over(10, 10, 0, 0, tried=20)
+    assert not over(1, 1, 0, 0, tried=2)
+    assert over(1, 1, *(0,) * 100, tried=2)
+
+
+@few
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=12))
+def test_evidence_is_never_negative_and_a_good_bucket_never_lowers_it(seen: list[int]) -> None:
+    assert evidence(*seen) >= 0
+    exposures = np.full(len(seen) + 1, TRIED)
+    assert recovery_evidence(np.array([*seen, 0.0]), exposures * RATE, exposures, RULE.persistence) >= 0
+
+
+@few
+@given(st.lists(st.integers(5, 39), min_size=2, max_size=12))
+def test_a_struck_bucket_is_never_a_recovery(seen: list[int]) -> None:
+    assert not over(*seen)
+
+
+def test_nothing_known_is_not_over() -> None:
+    none = np.zeros(1)
+    assert not is_over(none, none, none, RULE)
+
+
+@pytest.mark.parametrize(
+    ("affected", "watching", "grave"),
+    [
+        (0, 0, Severity.MINOR),
+        (24, 500, Severity.MINOR),
+        (25, 500, Severity.MAJOR),
+        (99, 1_000_000, Severity.MINOR),
+        (100, 1_000_000, Severity.MAJOR),
+        (100, 2_000, Severity.CRITICAL),
+        (999, 1_000_000, Severity.MAJOR),
+        (1_000, 1_000_000, Severity.CRITICAL),
+    ],
+)
+def test_severity_is_how_many_and_what_share(affected: int, watching: int, grave: Severity) -> None:
+    assert severity(affected, watching, RULE) is grave
+
+
+@few
+@given(st.integers(0, 5_000), st.integers(0, 500), st.integers(0, 100_000))
+def test_more_people_are_never_less_grave(affected: int, more: int, watching: int) -> None:
+    order = list(Severity)
+    assert order.index(severity(affected + more, watching, RULE)) >= order.index(severity(affected, watching, RULE))
+
+
+def test_an_incident_has_the_same_id_whoever_finds_it() -> None:
+    one = incident_id(Signal.STARTUP, Cohort.of({"isp": "n", "cdn": "a"}), NOON)
+    assert one == incident_id(Signal.STARTUP, Cohort.of({"cdn": "a", "isp": "n"}), NOON) == "inc-" + one[4:]
+    others = {
+        incident_id(Signal.FAILURE, Cohort.of({"isp": "n", "cdn": "a"}), NOON),
+        incident_id(Signal.STARTUP, Cohort.of({"isp": "n"}), NOON),
+        incident_id(Signal.STARTUP, Cohort.of({"isp": "n", "cdn": "a"}), NOON.replace(minute=15)),
+    }
+    assert len(others | {one}) == 4
+
+
+def test_the_id_of_an_incident_never_changes_between_versions() -> None:
+    assert incident_id(Signal.STARTUP, Cohort.of({"isp": "Nørd"}), NOON) == "inc-c6e44ce4893c"
+
+
+def test_refusals_stand_alone_and_playback_goes_together() -> None:
+    assert list(related(Signal.ACCESS)) == [Signal.ACCESS]
+    for signal in (Signal.BUFFERING, Signal.STARTUP, Signal.FAILURE):
+        assert set(related(signal)) == {Signal.BUFFERING, Signal.STARTUP, Signal.FAILURE}
+
+
+def test_overlap_is_what_is_shared_of_all() -> None:
+    first, second = np.array([True, True, False, False]), np.array([False, True, True, False])
+    assert overlap(first, second, np.ones(4)) == pytest.approx(1 / 3)
+    assert overlap(first, second, np.array([1.0, 4, 3, 9])) == pytest.approx(1 / 2)
+    assert overlap(~first & first, second & ~second, np.ones(4)) == 0

@@ -1,0 +1,191 @@
+"""The watch end to end, on a real warehouse: found, located, resolved, and the same after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from detectors.finding import Cohort
+from incidents.model import Cause, Incident, TroubleKind
+from incidents.watch import Detection
+from telemetry.contract import Signal
+from telemetry.time import Window
+
+
+def plain(value: Any) -> Any:
+    """A value without what rounding may change, sets and sequences of people in order."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if is_dataclass(value):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def same(one: Detection, other: Detection) -> bool:
+    """Whether two detections say the same, in whatever order."""
+    return all(
+        sorted(map(str, map(plain, getattr(one, name)))) == sorted(map(str, map(plain, getattr(other, name))))
+        for name in ("incidents", "troubles")
+    )
+
+
+def incidents(loop) -> list[Incident]:
+    return list(loop.known.values())
+
+
+def ran(loop, windows: Sequence[Window]) -> list[Detection]:
+    return [loop.step(window) for window in windows]
+
+
+CDN_FAULT = {"isp": "Northnet", "cdn": "cdn-b"}
+
+
+@pytest.fixture(scope="module")
+def story(watched, plant):
+    """One fault of an hour, watched for three; each step also by a watch that starts afresh."""
+    loop, windows = watched(plant(CDN_FAULT, 0.5, 1.5, stall=0.7), hours=3)
+    afresh = []
+    for window in windows:
+        before = loop.told()
+        hot = loop.step(window)
+        afresh.append((window, hot, loop.new_watch().detect(window, *before)))
+    return loop, windows, afresh
+
+
+def test_a_fault_is_found_located_and_resolved(story) -> None:
+    loop, windows, _ = story
+    (incident,) = incidents(loop)
+    begin, end = (windows[0].start + timedelta(hours=hours) for hours in (0.5, 1.5))
+    assert incident.signal is Signal.BUFFERING
+    assert incident.cohort == Cohort.of(CDN_FAULT)
+    assert incident.verdict.cause is Cause.SERVICE
+    assert abs(incident.onset_time - begin) < timedelta(minutes=20)
+    assert begin < incident.detected_time <= begin + timedelta(minutes=45)
+    assert incident.resolved_time is not None
+    assert end < incident.resolved_time <= end + timedelta(hours=1.5)
+    assert incident.observed > 5 * incident.expected
+
+
+def test_the_people_struck_hear_of_it_once_and_of_its_end(story) -> None:
+    loop = story[0]
+    (incident,) = incidents(loop)
+    told = [t.subscriber_id for t in loop.troubles if t.kind is TroubleKind.PROBLEM and t.incident_id]
+    cleared = [t.subscriber_id for t in loop.troubles if t.kind is TroubleKind.ALL_CLEAR]
+    assert len(told) == len(set(told)) == incident.affected_subscribers > 10
+    assert sorted(cleared) == sorted(told)
+    assert all(t.incident_resolved for t in loop.troubles if t.kind is TroubleKind.ALL_CLEAR)
+
+
+def test_a_watch_that_starts_afresh_says_the_same_at_every_step(story) -> None:
+    """So live is replay: a run that is killed and started again goes on as if nothing had happened."""
+    assert [window.key for window, hot, fresh in story[2] if not same(hot, fresh)] == []
+
+
+def test_a_window_watched_twice_says_the_same(watched, plant) -> None:
+    loop, windows = watched(plant(CDN_FAULT, 0.25, 1, stall=0.8), hours=1)
+    for window in windows:
+        before = loop.told()
+        first = loop.step(window)
+        assert same(loop.watch.detect(window, *before), first), window.key
+    assert incidents(loop)
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_without_a_fault_there_is_no_incident_and_hardly_a_trouble(seed: int, watched) -> None:
+    loop, windows = watched(seed=seed, hours=3)
+    ran(loop, windows)
+    assert incidents(loop) == []
+    assert len(loop.troubles) <= 2
+
+
+def test_refusals_of_many_are_our_fault(watched, plant) -> None:
+    loop, windows = watched(plant({"country": "GB"}, 0.5, 2, refuse=0.6), hours=1.5)
+    ran(loop, windows)
+    (incident,) = incidents(loop)
+    assert (incident.signal, incident.cohort) == (Signal.ACCESS, Cohort.of({"country": "GB"}))
+    assert incident.verdict.cause is Cause.SERVICE
+
+
+def test_two_faults_at_once_are_two_incidents(watched, plant) -> None:
+    faults = plant(CDN_FAULT, 0.25, 2, stall=0.8), plant({"region": "GB-A"}, 0.25, 2, refuse=0.7)
+    loop, windows = watched(*faults, hours=1.5)
+    ran(loop, windows)
+    assert {str(incident.cohort) for incident in incidents(loop)} == {"isp Northnet and cdn cdn-b", "region GB-A"}
+
+
+def test_one_household_is_nobody_elses_incident(watched, plant) -> None:
+    loop, windows = watched(plant(start=0, end=4, people=["u0007"], stall=0.9), hours=3, restless=7)
+    ran(loop, windows)
+    assert incidents(loop) == []
+    (trouble,) = [t for t in loop.troubles if t.subscriber_id == "u0007"]
+    assert trouble.verdict.cause is Cause.HOUSEHOLD
+    assert trouble.incident_id is None
+
+
+# -- bad inputs
+
+
+def event(
+    at: datetime, who: str = "u1", session: str = "s1", kind: str = "play_failed", **columns: Any
+) -> dict[str, Any]:
+    moment = at.replace(tzinfo=None)
+    return {
+        "event_id": f"{who}-{session}-{kind}-{at:%d%H%M%S%f}",
+        "event_time": moment,
+        "received_time": moment,
+        "session_id": session,
+        "subscriber_id": who,
+        "event": kind,
+        "error_class": "network" if kind == "play_failed" else None,
+    } | columns
+
+
+NOON = datetime.fromisoformat("2026-03-05T12:00:00+00:00")
+WINDOW = Window(NOON, NOON + timedelta(minutes=15))
+
+
+def test_an_empty_window_of_an_empty_warehouse_is_nothing(loop) -> None:
+    assert loop.step(WINDOW) == Detection()
+    assert loop.step(Window(WINDOW.end, WINDOW.end + timedelta(minutes=15))) == Detection()
+
+
+def test_one_session_is_nothing(loop, tmp_path) -> None:
+    loop.put([event(NOON)], tmp_path, WINDOW.end)
+    assert loop.step(WINDOW) == Detection()
+
+
+def test_one_subscriber_of_a_thousand_failed_sessions_is_no_incident(loop, tmp_path) -> None:
+    rows = [event(NOON + timedelta(milliseconds=700 * i), session=f"s{i}") for i in range(1000)]
+    loop.put(rows, tmp_path, WINDOW.end)
+    found = loop.step(WINDOW)
+    assert found.incidents == ()
+    assert {trouble.subscriber_id for trouble in found.troubles} <= {"u1"}
+
+
+def test_people_of_whom_no_dimension_is_known_can_still_be_everyone(loop, tmp_path) -> None:
+    rows = [event(NOON + timedelta(seconds=i), who=f"u{i}", session=f"s{i}") for i in range(300)]
+    loop.put(rows, tmp_path, WINDOW.end)
+    (incident,) = loop.step(WINDOW).incidents
+    assert incident.cohort == Cohort()
+    assert incident.signal is Signal.FAILURE
+
+
+@pytest.mark.parametrize("days", [-3, 3], ids=["behind", "ahead"])
+def test_clocks_that_are_days_off_do_not_hide_a_fault(days: int, loop, tmp_path) -> None:
+    rows = [
+        event(NOON + timedelta(seconds=i), who=f"u{i}", session=f"s{i}")
+        | {"event_time": (NOON + timedelta(days=days, seconds=i)).replace(tzinfo=None)}
+        for i in range(300)
+    ]
+    loop.put(rows, tmp_path, WINDOW.end)
+    (incident,) = loop.step(WINDOW).incidents
+    assert abs(incident.onset_time - NOON) <= timedelta(minutes=5)
+
+
+def test_before_the_first_window_there_is_no_state(loop) -> None:
+    with pytest.raises(RuntimeError, match="Nothing has been watched yet"):
+        _ = loop.watch.state
