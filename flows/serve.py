@@ -42,9 +42,7 @@ def deployments(schedules: ScheduleSettings, config: str | None) -> list[RunnerD
     ]
 
 
-def _deployment(
-    part: Flow[Any, Any], config: str | None, schedule: Schedule | None = None
-) -> RunnerDeployment:
+def _deployment(part: Flow[Any, Any], config: str | None, schedule: Schedule | None = None) -> RunnerDeployment:
     return RunnerDeployment.from_flow(
         part,
         name=part.name,

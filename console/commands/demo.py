@@ -15,9 +15,7 @@ from console.output import incident_document, incidents_table, notices_table, pr
 if TYPE_CHECKING:
     from console.demo import DemoReport
 
-FolderOption = Annotated[
-    Path, typer.Option("--folder", help="Where it lives; an earlier demo there is replaced.")
-]
+FolderOption = Annotated[Path, typer.Option("--folder", help="Where it lives; an earlier demo there is replaced.")]
 SeedOption = Annotated[
     int | None,
     typer.Option("--seed", help="Another seed is another population, same faults.", show_default=False),
@@ -55,8 +53,7 @@ def _document(report: DemoReport) -> dict[str, object]:
     return {
         "incidents": [incident_document(incident) for incident in report.incidents],
         "notices": [
-            {"kind": kind, "reason": reason, "count": count}
-            for (kind, reason), count in sorted(report.notices.items())
+            {"kind": kind, "reason": reason, "count": count} for (kind, reason), count in sorted(report.notices.items())
         ],
         "report": str(report.report),
         "mailbox": str(report.mailbox),

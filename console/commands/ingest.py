@@ -24,9 +24,7 @@ TableOption = Annotated[
 ]
 FormatOption = Annotated[
     str | None,
-    typer.Option(
-        "--format", help="Name of an adapter; told by the file's name if absent.", show_default=False
-    ),
+    typer.Option("--format", help="Name of an adapter; told by the file's name if absent.", show_default=False),
 ]
 
 

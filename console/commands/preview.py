@@ -43,9 +43,7 @@ IncidentOption = Annotated[
 FormOption = Annotated[Form, typer.Option("--format", help="Which form of the notice.")]
 LocaleOption = Annotated[str, typer.Option("--locale", help="The reader's, such as en-GB.")]
 NameOption = Annotated[str, typer.Option("--name", help="The reader's display name.")]
-NoPhoneOption = Annotated[
-    bool, typer.Option("--no-phone", help="The reader cannot or will not use a telephone.")
-]
+NoPhoneOption = Annotated[bool, typer.Option("--no-phone", help="The reader cannot or will not use a telephone.")]
 OutOption = Annotated[
     Path | None,
     typer.Option("--out", help="Write to this file instead of standard output.", show_default=False),

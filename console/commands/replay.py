@@ -13,12 +13,8 @@ from console.output import incident_document, incidents_table, notices_table, pr
 from console.replay import ReplayReport
 from console.replay import replay as replay_world
 
-WorldOption = Annotated[
-    Path, typer.Option("--world", help="A folder in the contract's form.", show_default=False)
-]
-OutOption = Annotated[
-    Path, typer.Option("--out", help="Folder for the two Parquet files.", show_default=False)
-]
+WorldOption = Annotated[Path, typer.Option("--world", help="A folder in the contract's form.", show_default=False)]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for the two Parquet files.", show_default=False)]
 
 
 def replay(
@@ -65,8 +61,7 @@ def _document(report: ReplayReport) -> dict[str, object]:
         "steps": report.steps,
         "incidents": [incident_document(incident) for incident in report.incidents],
         "notices": [
-            {"kind": kind, "reason": reason, "count": count}
-            for (kind, reason), count in sorted(report.notices.items())
+            {"kind": kind, "reason": reason, "count": count} for (kind, reason), count in sorted(report.notices.items())
         ],
         "files": [str(file) for file in report.files],
     }

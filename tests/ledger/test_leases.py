@@ -106,11 +106,7 @@ def test_a_window_cannot_be_finished_twice(ledger):
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 3), st.sampled_from("ab"), st.integers(0, 30), st.booleans()), max_size=12
-    )
-)
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("ab"), st.integers(0, 30), st.booleans()), max_size=12))
 def test_whatever_the_order_of_runners_each_window_is_finished_at_most_once_and_forwards(requests):
     windows = Window(T0, T0 + 4 * STEP).split(STEP)
     finished = []

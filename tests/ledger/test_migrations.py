@@ -14,9 +14,7 @@ from incidents.ledger.store import Ledger, migrations
 
 def test_the_migrations_make_the_schema(ledger):
     with ledger.read() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True}
-        )
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, schema.metadata) == []
 
 

@@ -63,9 +63,7 @@ def test_incidents_come_earliest_first_and_since_leaves_out_the_older(ledger, in
 
 
 def test_a_merged_incident_is_neither_open_nor_listed_unless_asked_for(ledger, incident, t0):
-    merged = replace(
-        incident, incident_id="a-part", detected_time=t0 - timedelta(hours=1), merged_into="inc-1"
-    )
+    merged = replace(incident, incident_id="a-part", detected_time=t0 - timedelta(hours=1), merged_into="inc-1")
     save(ledger, incidents=[merged, incident])
     assert ledger.open_incidents() == [incident]
     assert ledger.incidents() == [incident]
