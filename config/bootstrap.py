@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -43,7 +45,9 @@ def open_pipeline(settings: Settings, clock: Clock) -> Iterator[Pipeline]:
         pipeline = Pipeline(
             ledger=ledger,
             open_warehouse=lambda: open_warehouse(settings.warehouse.path),
-            make_detector=make_detector,
+            make_detector=partial(make_detector, settings),
+            memory=timedelta(days=settings.detection.learn_days),
+            own_memory=timedelta(days=settings.detection.own_days),
             clock=clock,
             policy=settings.notices.policy,
             writing=Writing(Composer(template_folder(settings)), settings.brand.brand),
@@ -73,7 +77,9 @@ def open_replay(settings: Settings, folder: Path, clock: Clock) -> Iterator[Pipe
         pipeline = Pipeline(
             ledger=ledger,
             open_warehouse=lambda: Warehouse(folder / "warehouse.duckdb"),
-            make_detector=make_detector,
+            make_detector=partial(make_detector, settings),
+            memory=timedelta(days=settings.detection.learn_days),
+            own_memory=timedelta(days=settings.detection.own_days),
             clock=clock,
             policy=settings.notices.policy,
         )
@@ -126,9 +132,16 @@ def open_warehouse(path: Path) -> Warehouse:
     return Warehouse(path)
 
 
-def make_detector(warehouse: Warehouse) -> Detector:
+def make_detector(settings: Settings, warehouse: Warehouse) -> Detector:
     """Build detection on an open warehouse."""
-    return Watch(warehouse.connection)
+    detection = settings.detection
+    return Watch(
+        warehouse.connection,
+        rule=detection.watch,
+        impairment=detection.impairment,
+        lifecycle=settings.incidents.lifecycle,
+        own=detection.own,
+    )
 
 
 def template_folder(settings: Settings) -> Path:

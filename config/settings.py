@@ -24,6 +24,10 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from config.times import duration_text, parse_duration
+from detectors.observations import ImpairmentRule
+from incidents.lifecycle import LifecycleRule
+from incidents.own import OwnRule
+from incidents.watch import WatchRule
 from notifiers.compose import Brand
 from notifiers.model import ChannelName, Policy
 
@@ -68,6 +72,9 @@ WebAddress = Annotated[str, AfterValidator(_web_address)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+Nats = Annotated[float, Field(ge=0, le=100)]
+Factor = Annotated[float, Field(ge=1)]
 
 
 class Section(BaseModel):
@@ -137,6 +144,74 @@ class LedgerSettings(Section):
         if url.password is not None:
             raise ValueError("url must not hold a password: set PREBUFFER_LEDGER_PASSWORD instead")
         return self
+
+
+class DetectionSettings(Section):
+    """What counts as trouble, and when it is surprising enough to speak of.
+
+    Parameters
+    ----------
+    learn_days
+        See `incidents.watch.WatchRule`; so are margin_nats and least_subscribers.
+    min_stalled_ms
+        See `detectors.observations.ImpairmentRule`; so are min_session_ms, min_ratio, own_factor, slow_factor, slow_ms.
+    least_probability
+        See `incidents.own.OwnRule`; so are own_days (its days) and suspect_nats.
+    """
+
+    learn_days: AtLeastOne = WatchRule.learn_days
+    margin_nats: Nats = WatchRule.margin_nats
+    least_subscribers: AtLeastOne = WatchRule.least_subscribers
+    min_stalled_ms: Count = ImpairmentRule.min_stalled_ms
+    min_session_ms: Count = ImpairmentRule.min_session_ms
+    min_ratio: Share = ImpairmentRule.min_ratio
+    own_factor: Factor = ImpairmentRule.own_factor
+    slow_factor: Factor = ImpairmentRule.slow_factor
+    slow_ms: Count = ImpairmentRule.slow_ms
+    own_days: AtLeastOne = OwnRule.days
+    least_probability: Annotated[float, Field(ge=0.5, lt=1)] = OwnRule.least_probability
+    suspect_nats: Nats = OwnRule.suspect_nats
+
+    @property
+    def watch(self) -> WatchRule:
+        """How long to look back, and when to speak of a cohort."""
+        return WatchRule(
+            learn_days=self.learn_days, margin_nats=self.margin_nats, least_subscribers=self.least_subscribers
+        )
+
+    @property
+    def impairment(self) -> ImpairmentRule:
+        """When playback is materially bad."""
+        return ImpairmentRule(
+            min_stalled_ms=self.min_stalled_ms,
+            min_session_ms=self.min_session_ms,
+            min_ratio=self.min_ratio,
+            own_factor=self.own_factor,
+            slow_factor=self.slow_factor,
+            slow_ms=self.slow_ms,
+        )
+
+    @property
+    def own(self) -> OwnRule:
+        """When somebody's own trouble is sure enough."""
+        return OwnRule(days=self.own_days, least_probability=self.least_probability, suspect_nats=self.suspect_nats)
+
+
+class IncidentSettings(Section):
+    """When an incident is severe, and when it is over; see `incidents.lifecycle.LifecycleRule`."""
+
+    major_subscribers: Count = LifecycleRule.major_subscribers
+    critical_subscribers: Count = LifecycleRule.critical_subscribers
+    major_share: Share = LifecycleRule.major_share
+    critical_share: Share = LifecycleRule.critical_share
+    recovered_nats: Nats = LifecycleRule.recovered_nats
+    persistence: Share = LifecycleRule.persistence
+    switch_nats: Nats = LifecycleRule.switch_nats
+
+    @property
+    def lifecycle(self) -> LifecycleRule:
+        """What `incidents.step` takes."""
+        return LifecycleRule(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
 class NoticeSettings(Section):
@@ -272,6 +347,8 @@ class Settings(Section):
     paths: PathSettings = PathSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
     ledger: LedgerSettings = LedgerSettings()
+    detection: DetectionSettings = DetectionSettings()
+    incidents: IncidentSettings = IncidentSettings()
     notices: NoticeSettings = NoticeSettings()
     channels: ChannelSettings = ChannelSettings()
     brand: BrandSettings = BrandSettings()

@@ -50,7 +50,7 @@ class Cohort:
         return json.dumps(dict(self.values), ensure_ascii=False)
 
     def __str__(self) -> str:
-        return " and ".join(f"{name} {value}" for name, value in self.values) or "everyone"
+        return " and ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.values) or "everyone"
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ SELECT
     sum(s.clipped_ms),
     count(s.startup_ms),
     coalesce(
-        sum(greatest(-1, least(1, ln(greatest(s.startup_ms, 1) / d.startup_ms))))
+        sum(CAST(1e6 * greatest(-1, least(1, ln(greatest(s.startup_ms, 1) / d.startup_ms))) AS BIGINT))
             FILTER (WHERE s.startup_ms IS NOT NULL AND d.startup_ms IS NOT NULL),
         0
-    ),
+    ) / 1e6,
     count_if(s.playing_ms > 0),
     count_if(
         s.stalled_ms >= $min_session_ms

@@ -30,3 +30,4 @@ FROM slices AS s
 LEFT JOIN subscriber_normals AS n ON n.subscriber_id = s.subscriber_id
 LEFT JOIN device_normals AS d ON d.device_type = s.device_type
 WHERE s.slot >= $from AND s.slot < $to AND ($changed IS NULL OR s.changed_time = $changed)
+ORDER BY s.session_id, s.slot
