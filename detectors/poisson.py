@@ -27,4 +27,4 @@ def excess_llr(observed: Array, expected: Array, dispersion: float | Array = 1.0
     """
     due = np.maximum(expected, 1e-9)
     seen = np.maximum(observed, due)
-    return np.asarray((seen * np.log(seen / due) - (seen - due)) / dispersion, dtype=float)
+    return np.asarray(np.maximum(seen * np.log(seen / due) - (seen - due), 0) / dispersion, dtype=float)

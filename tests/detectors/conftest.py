@@ -47,12 +47,12 @@ def drawn() -> Callable[..., Evidence]:
 
 @pytest.fixture(scope="session")
 def stream() -> tuple[Stream, list[Fault]]:
-    """Thirty units over two days; on the second, five have a fault each, two of them faint and long."""
+    """Two dozen units over a day and a half; on the second day five have a fault each, two of them faint and long."""
     rng = np.random.default_rng(11)
-    units, slots = 30, 2 * 288
+    units, slots = 24, 470
     rate = rng.uniform(0.02, 0.06, units)
     lengths = (6, 12, 24, 60, 60)
-    faults = [Fault(7 * i, NOON + 300 + 50 * i, NOON + 300 + 50 * i + n) for i, n in enumerate(lengths)]
+    faults = [Fault(5 * i, NOON + 300 + 25 * i, NOON + 300 + 25 * i + n) for i, n in enumerate(lengths)]
     factor = np.ones((slots, units))
     for fault, strength in zip(faults, (8, 6, 5, 3, 3), strict=True):
         factor[fault.first_slot - NOON : fault.end_slot - NOON, fault.unit] = strength

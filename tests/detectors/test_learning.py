@@ -105,7 +105,7 @@ def test_a_day_is_learnt_once(history) -> None:
     history.learn()
     assert history.unlearnt(DAY, 28) == []
     before = history.normals()
-    with pytest.raises(Exception, match="(?i)constraint|duplicate"), history.warehouse.transaction():
+    with pytest.raises(Exception, match=r"(?i)constraint|duplicate"), history.warehouse.transaction():
         history.learn()
     assert history.normals() == before
     assert history.rows_of("SELECT count(*) FROM cohort_hours") == [(1,)]

@@ -60,9 +60,8 @@ def due(codes: np.ndarray) -> np.ndarray:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_guilty_cohort_is_named_exactly(fault: dict[str, int], seed: int) -> None:
-    codes = traffic(seed)
+def test_the_guilty_cohort_is_named_exactly(fault: dict[str, int]) -> None:
+    codes = traffic(1)
     ranked = suspects(codes, with_faults(codes, fault), due(codes))
     assert named(ranked[0]) == fault
     np.testing.assert_array_equal(ranked[0].holds(codes), inside(codes, fault))

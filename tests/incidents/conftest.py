@@ -25,7 +25,7 @@ from telemetry.warehouse import Warehouse
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 LIVE = MONDAY + timedelta(days=2, hours=11)
 """Two days and some hours of history come before."""
-PEOPLE = 260
+PEOPLE = 200
 STEP = timedelta(minutes=15)
 BEAT = timedelta(minutes=5)
 BEATS = 4
