@@ -205,11 +205,13 @@ def _steps(points: Sequence[ChartPoint], width: timedelta, scale: _Scale) -> str
 
 
 def _x_ticks(scale: _Scale) -> tuple[Tick, ...]:
-    gap = next((it for it in TICK_GAPS if (scale.end - scale.start) / it <= scale.size.ticks), TICK_GAPS[-1])
+    span = scale.end - scale.start
+    long = span > timedelta(days=1)
+    most = scale.size.ticks * 2 // 3 if long else scale.size.ticks  # labels with a date are longer
+    gap = next((it for it in TICK_GAPS if span / it <= most), TICK_GAPS[-1])
     first = _floor(scale.start, gap)
     count = (scale.end - first) // gap + 1
     times = [time for i in range(count) if scale.start <= (time := first + i * gap) <= scale.end]
-    long = scale.end - scale.start > timedelta(days=1)
     return tuple(Tick(scale.x(it), words.short_moment(it) if long else f"{it:%H:%M}") for it in times)
 
 
