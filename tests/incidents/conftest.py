@@ -174,7 +174,7 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("history")
     with Warehouse(folder / "learnt.duckdb", threads=2) as warehouse:
         loop = Loop(warehouse)
-        loop.put(Service(1).run(MONDAY, LIVE - BEAT * BEATS), folder, LIVE)
+        loop.put(Service(1).run(MONDAY, LIVE - BEAT * BEATS, sessions_per_day=4), folder, LIVE)
         loop.history(LIVE - STEP)
         loop.step(Window(LIVE - STEP, LIVE))
     return folder / "learnt.duckdb"
