@@ -129,9 +129,7 @@ class Demand:
     def _titles(self, count: int) -> Ints:
         market = self.recipe.market
         on_demand = _popularity(market.titles, 0.9)
-        channels = market.titles + self.rng.choice(
-            market.channels, count, p=_popularity(market.channels, 1.0)
-        )
+        channels = market.titles + self.rng.choice(market.channels, count, p=_popularity(market.channels, 1.0))
         is_live = self.rng.random(count) < LIVE_SHARE
         return np.where(is_live, channels, self.rng.choice(market.titles, count, p=on_demand))
 

@@ -82,9 +82,7 @@ FAULTS = (
         {"connection_type": "wifi"},
         at("02:00"),
         at("23:59", day=2),
-        Effect(
-            stall_x=12, stalls_per_hour=55, stall_length_x=1.7, failures_per_hour=0.1, error_class="network"
-        ),
+        Effect(stall_x=12, stalls_per_hour=55, stall_length_x=1.7, failures_per_hour=0.1, error_class="network"),
         Cause.HOUSEHOLD,
         households=3,
     ),
@@ -109,9 +107,7 @@ LOOK_ALIKES = (
         at("03:30"),
         amount=0.3,
     ),
-    LookAlike(
-        Harmless.COLLECTOR_OUTAGE, {"country": "MX"}, at("01:30", day=2), at("03:30", day=2), amount=0.7
-    ),
+    LookAlike(Harmless.COLLECTOR_OUTAGE, {"country": "MX"}, at("01:30", day=2), at("03:30", day=2), amount=0.7),
 )
 """What only looks wrong: a live premiere that everybody watches, and a collector that loses events."""
 

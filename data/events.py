@@ -127,17 +127,13 @@ class Collector:
         kept, received = self._outages(true_dims, rows, received)
         again = kept[self.rng.random(len(kept)) < self.setting.recipe.dirt.duplicate_share]
         sent = np.concatenate([kept, again])
-        arrived = np.concatenate(
-            [received[kept], received[again] + self.rng.integers(0, 5 * MINUTE_MS, len(again))]
-        )
+        arrived = np.concatenate([received[kept], received[again] + self.rng.integers(0, 5 * MINUTE_MS, len(again))])
         order = np.argsort(arrived, kind="stable")
         columns = {
             "event_id": self._event_ids(rows, session_ids),
             "event_time": _times(clock),
             "session_id": pa.array(session_ids).take(pa.array(rows.session)),
-            "subscriber_id": pa.array(self.setting.people.ids).take(
-                pa.array(played.attempts.subscriber[rows.session])
-            ),
+            "subscriber_id": pa.array(self.setting.people.ids).take(pa.array(played.attempts.subscriber[rows.session])),
             "event": pa.array(EVENTS).take(pa.array(rows.kind)),
             **self._numbers(played, rows),
             **self._errors(played, rows),
@@ -211,9 +207,7 @@ class Collector:
         codes = [CODES[name] for name in ERROR_CLASSES]
         flat = [code for group in codes for code in group]
         offsets = np.cumsum([0] + [len(group) for group in codes])
-        chosen = (
-            offsets[error] + self.rng.integers(0, 12, len(error)) % np.array([len(it) for it in codes])[error]
-        )
+        chosen = offsets[error] + self.rng.integers(0, 12, len(error)) % np.array([len(it) for it in codes])[error]
         return {
             "error_class": _named(ERROR_CLASSES, error),
             "error_code": _named(flat, np.where(is_error, chosen, -1)),

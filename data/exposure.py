@@ -59,9 +59,7 @@ class Strike:
         return share * np.clip(grown, 0.0, 1.0)
 
 
-def strikes_of(
-    recipe: Recipe, people: Population, vocabulary: Vocabulary, rng: np.random.Generator
-) -> list[Strike]:
+def strikes_of(recipe: Recipe, people: Population, vocabulary: Vocabulary, rng: np.random.Generator) -> list[Strike]:
     """Turn a recipe's faults into strikes, one for each cohort fault and one for each household hit."""
     cohort_faults = [fault for fault in recipe.faults if not fault.households]
     strikes = [

@@ -53,8 +53,7 @@ class Play:
         stretches = _stalled(stretches, stalls)
         is_played = self._break(attempts, sessions, stretches)
         harm = [
-            self._harm(number, attempts, stretches, stalls, is_played)
-            for number in range(len(self.setting.strikes))
+            self._harm(number, attempts, stretches, stalls, is_played) for number in range(len(self.setting.strikes))
         ]
         final = stretches.take(is_played)
         sessions.end_ms[final.session[final.is_last]] = final.end_ms[final.is_last]
@@ -82,16 +81,12 @@ class Play:
             effect = strike.fault.effect
             hit, strength = self._reached(attempts, stretches, strike)
             added = usual[hit] * (effect.stall_x - 1) + effect.stalls_per_hour / HOUR_MS
-            lots.append(
-                self._draw(hit, added * strength * stretches.length_ms[hit], effect.stall_length_x, number)
-            )
+            lots.append(self._draw(hit, added * strength * stretches.length_ms[hit], effect.stall_length_x, number))
         return Stalls.joined(lots)
 
     def _usual_rate(self, attempts: Attempts, stretches: Stretches, sessions: int) -> Floats:
         """Return stalls per millisecond of play in each stretch, were nothing wrong."""
-        network = np.array(
-            [NETWORK_STALL_X[name] for name in self.setting.vocabulary.values["connection_type"]]
-        )
+        network = np.array([NETWORK_STALL_X[name] for name in self.setting.vocabulary.values["connection_type"]])
         mood = self.rng.lognormal(0, STALL_SESSION_SIGMA, sessions)
         home = self.setting.people.stall_x[attempts.subscriber]
         rate = STALLS_PER_HOUR / HOUR_MS * mood * home * network[attempts.codes("connection_type")]
@@ -150,9 +145,7 @@ class Play:
 
     # Harm
 
-    def _harm(
-        self, number: int, attempts: Attempts, stretches: Stretches, stalls: Stalls, is_played: Bools
-    ) -> Harm:
+    def _harm(self, number: int, attempts: Attempts, stretches: Stretches, stalls: Stalls, is_played: Bools) -> Harm:
         hit, strength = self._reached(attempts, stretches, self.setting.strikes[number])
         hit = hit[is_played[hit] & (strength > 0)]
         if not len(hit):

@@ -154,8 +154,7 @@ def subscribers_table(
     count = len(population)
     age_ms = (rng.gamma(1.5, 400, count) * DAY_MS).astype(np.int64)
     created = [
-        datetime.fromtimestamp((epoch_ms(recipe.start) - age) / 1000, UTC).replace(tzinfo=None)
-        for age in age_ms
+        datetime.fromtimestamp((epoch_ms(recipe.start) - age) / 1000, UTC).replace(tzinfo=None) for age in age_ms
     ]
     return pa.table(
         {
@@ -176,9 +175,7 @@ def subscribers_table(
 
 def _names(count: int, hostile_share: float, rng: np.random.Generator) -> list[str]:
     first, second = rng.choice(FIRST_WORDS, count), rng.choice(SECOND_WORDS, count)
-    plain = [
-        f"{a} {b} {number}" for a, b, number in zip(first, second, rng.integers(1, 999, count), strict=True)
-    ]
+    plain = [f"{a} {b} {number}" for a, b, number in zip(first, second, rng.integers(1, 999, count), strict=True)]
     hostile = cycle(HOSTILE_NAMES)
     return [
         next(hostile) if is_hostile else name

@@ -129,9 +129,7 @@ class Draw:
         """Nobody can sign in in one country."""
         country = self.country()
         start, end = self.span(self.evening(country), 0.6, 1.5)
-        return Fault(
-            "auth_outage", Signal.ACCESS, {"country": country.code}, start, end, self.refused("auth")
-        )
+        return Fault("auth_outage", Signal.ACCESS, {"country": country.code}, start, end, self.refused("auth"))
 
     def geo_isp(self) -> Fault:
         """The addresses of one network are taken for another country's."""
@@ -164,18 +162,14 @@ class Draw:
         country = self.country()
         effect = Effect(stall_x=float(self.rng.uniform(2, 4)), stall_length_x=1.15, stalls_per_hour=2)
         start, end = self.span(self.evening(country), 4, 6)
-        return Fault(
-            "faint", Signal.BUFFERING, {"isp": next(iter(country.isps))}, start, end, effect, Cause.ISP
-        )
+        return Fault("faint", Signal.BUFFERING, {"isp": next(iter(country.isps))}, start, end, effect, Cause.ISP)
 
     def households(self, count: int) -> Fault:
         """Some homes have bad Wi-Fi."""
         start, end = self.span(self.base.evaluate_from, 20, 24 * (self.base.days - self.base.quiet_days))
         effect = Effect(stall_x=10, stalls_per_hour=40, stall_length_x=1.6, failures_per_hour=0.1)
         cohort = {"connection_type": "wifi"}
-        return Fault(
-            "bad_wifi", Signal.BUFFERING, cohort, start, end, effect, Cause.HOUSEHOLD, households=count
-        )
+        return Fault("bad_wifi", Signal.BUFFERING, cohort, start, end, effect, Cause.HOUSEHOLD, households=count)
 
     def accounts(self, count: int) -> Fault:
         """Some accounts are refused for a reason of their own."""
@@ -194,9 +188,7 @@ class Draw:
         """A release crashes the decoder."""
         cohort = {"device_type": release.device_type, "app_version": release.app_version}
         start, end = self.span(release.time, 24, 40)
-        effect = Effect(
-            fail_p=float(self.rng.uniform(0.1, 0.35)), failures_per_hour=0.4, error_class="decoder"
-        )
+        effect = Effect(fail_p=float(self.rng.uniform(0.1, 0.35)), failures_per_hour=0.4, error_class="decoder")
         return Fault("app_bug", Signal.FAILURE, cohort, start, end, effect, Cause.APP)
 
     # Look-alikes.
@@ -243,9 +235,7 @@ def _everyday(draw: Draw) -> Recipe:
         draw.households(4),
         draw.accounts(3),
     )
-    return replace(
-        draw.base, releases=(release,), faults=faults, look_alikes=(draw.crowd(), draw.collector_gap())
-    )
+    return replace(draw.base, releases=(release,), faults=faults, look_alikes=(draw.crowd(), draw.collector_gap()))
 
 
 def _nested(draw: Draw) -> Recipe:
@@ -262,9 +252,7 @@ def _nested(draw: Draw) -> Recipe:
         draw.broken("network"),
         Cause.ISP,
     )
-    return replace(
-        draw.base, faults=(replace(outer, end=outer.start + timedelta(hours=2)), inner, draw.households(3))
-    )
+    return replace(draw.base, faults=(replace(outer, end=outer.start + timedelta(hours=2)), inner, draw.households(3)))
 
 
 def _crowded(draw: Draw) -> Recipe:

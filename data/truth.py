@@ -101,9 +101,7 @@ def _slow(played: Played) -> pd.DataFrame:
 def _worst(bad: pd.DataFrame) -> pd.DataFrame:
     """Keep one reason a session: failures and refusals before rebuffering before slow starts."""
     rank = bad.reason.map({"failed": 0, "denied": 0, "rebuffer": 1, "startup": 2})
-    return (
-        bad.assign(rank=rank).sort_values(["session", "rank"]).drop_duplicates("session").drop(columns="rank")
-    )
+    return bad.assign(rank=rank).sort_values(["session", "rank"]).drop_duplicates("session").drop(columns="rank")
 
 
 def _with_harm(frame: pd.DataFrame, bad: pd.DataFrame, strikes: Sequence[Strike]) -> pd.DataFrame:
@@ -127,9 +125,7 @@ def _episodes(frame: pd.DataFrame, setting: Setting, rng: np.random.Generator) -
     groups = bad.groupby(["subscriber_id", "strike"], sort=True)
     cases = [(setting.strikes[group.strike.iloc[0]], group) for _, group in groups]
     rows = [
-        _episode(strike, group, setting.recipe, rng)
-        for strike, group in cases
-        if _is_worth_a_notice(strike, group)
+        _episode(strike, group, setting.recipe, rng) for strike, group in cases if _is_worth_a_notice(strike, group)
     ]
     columns = [
         "subscriber_id",
@@ -152,9 +148,7 @@ def _is_worth_a_notice(strike: Strike, bad: pd.DataFrame) -> bool:
     return bool((bad.reason != "startup").any()) or len(bad) >= 2
 
 
-def _episode(
-    strike: Strike, bad: pd.DataFrame, recipe: Recipe, rng: np.random.Generator
-) -> tuple[object, ...]:
+def _episode(strike: Strike, bad: pd.DataFrame, recipe: Recipe, rng: np.random.Generator) -> tuple[object, ...]:
     fault, times = strike.fault, bad.bad_time.tolist()
     start, end = _naive(fault.start), _naive(min(fault.end, recipe.end))
     head = (
@@ -192,9 +186,7 @@ def _incidents(setting: Setting, played: Played, frame: pd.DataFrame) -> pd.Data
 
 def _incident(strike: Strike, setting: Setting, played: Played, frame: pd.DataFrame) -> tuple[object, ...]:
     fault = strike.fault
-    exposed = strike.targets(played.attempts, setting.vocabulary) & _running(
-        played, strike.start_ms, strike.end_ms
-    )
+    exposed = strike.targets(played.attempts, setting.vocabulary) & _running(played, strike.start_ms, strike.end_ms)
     hit = frame[frame.truth_id == strike.truth_id]
     effect = {**asdict(fault.effect), "signals": fault.effect.signals, "cause": fault.cause.value}
     head = (strike.truth_id, fault.kind, fault.signal.value, _json(fault.cohort))

@@ -93,9 +93,7 @@ def make_world(path: Path, recipe: Recipe, *, seed: int) -> World:
         len(contacts),
     )
     _write_playback(path / "playback", playback, broken_rows(playback, recipe.dirt.broken_rows, rng))
-    pq.write_table(
-        subscribers_table(setting.people, recipe, setting.vocabulary, rng), path / "subscribers.parquet"
-    )
+    pq.write_table(subscribers_table(setting.people, recipe, setting.vocabulary, rng), path / "subscribers.parquet")
     _write_frame(path / "contacts.parquet", contacts)
     _write_truth(path / "truth", truth, world, seed)
     return world

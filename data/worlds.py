@@ -17,9 +17,7 @@ __all__ = ["SCENARIOS", "Recipe", "World", "make_world", "recipe_of"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make one world and say what is in it."""
     options = _parser().parse_args(arguments)
-    recipe = recipe_of(
-        options.scenario, seed=options.seed, subscribers=options.subscribers, days=options.days
-    )
+    recipe = recipe_of(options.scenario, seed=options.seed, subscribers=options.subscribers, days=options.days)
     world = make_world(options.out, recipe, seed=options.seed)
     sizes = f"{world.subscribers:,} subscribers, {world.sessions:,} sessions, {world.events:,} events"
     troubles = f"{len(recipe.faults)} faults, {len(recipe.look_alikes)} look-alikes"
@@ -28,9 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m data.worlds", description="Make a world from a named scenario."
-    )
+    parser = argparse.ArgumentParser(prog="python -m data.worlds", description="Make a world from a named scenario.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the world to")
     parser.add_argument("--scenario", choices=sorted(SCENARIOS), default="everyday", help="what goes wrong")
     parser.add_argument("--seed", type=int, default=1, help="picks the market, the faults and the luck")

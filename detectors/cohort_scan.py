@@ -127,7 +127,6 @@ class CohortScan:
         bucket = new.slot // SLOTS_PER_BUCKET
         recent = (bucket > self._newest - width) & (bucket <= self._newest)
         place = new.unit[recent] * width + bucket[recent] % width
+        cells, inverse = np.unique(place, return_inverse=True)
         for ring, values in ((observed, new.observed), (expected, new.expected)):
-            flat = ring.reshape(-1)
-            cells, inverse = np.unique(place, return_inverse=True)
-            flat[cells] += np.bincount(inverse, values[recent], len(cells)).astype(np.float32)
+            ring.reshape(-1)[cells] += np.bincount(inverse, values[recent], len(cells)).astype(np.float32)

@@ -88,51 +88,44 @@ class Recent:
 
     def explain(self, explained: Flags) -> list[Evidence]:
         """Set which rows are explained; returns for each signal the evidence to take back, or to bring back."""
-        evidence = []
-        for signal in range(len(SIGNALS)):
-            turned = self.explained[:, signal] != explained[:, signal]
-            sign = np.where(explained[turned, signal], -1.0, 1.0)
-            evidence.append(self._evidence(self.rows.take(turned), self.expected[turned, signal], signal, sign))
+        turned = self.explained != explained
+        rows = turned.any(axis=1)
+        sign = np.where(explained, -1.0, 1.0) * turned
         self.explained = explained
-        return evidence
+        return self._spread(self.rows.take(rows), self.expected[rows], sign[rows])
 
     def _difference(
         self, leaving: NDArray[np.bool_], rows: Observations, expected: Array, explained: Flags
     ) -> list[Evidence]:
         """Evidence of the rows that come, less that of the rows that go; what is in both cancels out unseen."""
-        old = self.rows.take(leaving)
-        old_expected, old_explained = self.expected[leaving], self.explained[leaving]
+        old, old_explained = self.rows.take(leaving), self.explained[leaving]
         stays_old, stays_new = _unchanged(old, old_explained, rows, explained)
-        evidence = []
-        for signal in range(len(SIGNALS)):
-            goes = ~stays_old & ~old_explained[:, signal]
-            comes = ~stays_new & ~explained[:, signal]
-            evidence.append(
-                Evidence.concat(
-                    [
-                        self._evidence(old.take(goes), old_expected[goes, signal], signal, np.full(goes.sum(), -1.0)),
-                        self._evidence(rows.take(comes), expected[comes, signal], signal, np.ones(comes.sum())),
-                    ]
-                )
-            )
-        return evidence
-
-    def _evidence(self, rows: Observations, expected: Array, signal: int, sign: Array) -> Evidence:
-        """Spread rows over all the cohorts that they belong to."""
-        counted = rows.at_risk[:, signal]
-        rows, expected, sign = rows.take(counted), expected[counted], sign[counted]
-        if not len(rows):
-            return Evidence.empty()
-        units = self.index.units(rows.codes)
-        width = units.shape[1]
-        spread = Evidence(
-            units.ravel(),
-            np.repeat(rows.slot, width),
-            np.repeat(rows.fresh[:, signal] * sign, width),
-            np.repeat(expected * sign, width),
-            np.repeat(sign, width),
+        goes, comes = ~stays_old, ~stays_new
+        counts = ~np.concatenate([old_explained[goes], explained[comes]])
+        sign = np.repeat([-1.0, 1.0], [goes.sum(), comes.sum()])
+        return self._spread(
+            Observations.concat([old.take(goes), rows.take(comes)]),
+            np.concatenate([self.expected[leaving][goes], expected[comes]]),
+            sign[:, None] * counts,
         )
-        return spread.take(spread.unit != NO_COHORT)
+
+    def _spread(self, rows: Observations, expected: Array, sign: Array) -> list[Evidence]:
+        """Spread rows over all the cohorts that they belong to; the sign, by signal, adds them or takes them away."""
+        units = self.index.units(rows.codes)
+        return [_evidence(units, rows, expected[:, signal], sign[:, signal], signal) for signal in range(len(SIGNALS))]
+
+
+def _evidence(units: NDArray[np.int64], rows: Observations, expected: Array, sign: Array, signal: int) -> Evidence:
+    counted = np.flatnonzero(rows.at_risk[:, signal] & (sign != 0))
+    sign, width = sign[counted], units.shape[1]
+    spread = Evidence(
+        units[counted].ravel(),
+        np.repeat(rows.slot[counted], width),
+        np.repeat(rows.fresh[counted, signal] * sign, width),
+        np.repeat(expected[counted] * sign, width),
+        np.repeat(sign, width),
+    )
+    return spread.take(spread.unit != NO_COHORT)
 
 
 def _unchanged(

@@ -65,9 +65,9 @@ def severity(affected: int, watching: int, rule: LifecycleRule) -> Severity:
 def recovery_evidence(observed: Array, expected: Array, exposures: Array, persistence: float) -> float:
     """Return how strongly the latest buckets speak for "over", in nats.
 
-    A CUSUM on the log likelihood ratio of the usual rate against a good part of the incident's own, over its buckets in
-    order: every exposure that goes well adds what it tells against the fault, every impairment takes back (Page 1954;
-    Lorden 1971).
+    A CUSUM on the log likelihood ratio of the usual rate against a good part of the incident's own while it lasted,
+    over its buckets in order: every exposure that goes well adds what it tells against the fault, every impairment
+    takes back (Page 1954; Lorden 1971).
 
     Parameters
     ----------
@@ -78,8 +78,10 @@ def recovery_evidence(observed: Array, expected: Array, exposures: Array, persis
     persistence
         The share of the incident's mean rate (0 to 1) that counts as "still going on".
     """
-    chances = max(float(exposures.sum()), 1.0)
-    usual = min(max(float(expected.sum()) / chances, 1e-6), 0.3)
+    struck = np.flatnonzero(observed)
+    lasted = int(struck[-1]) + 1 if len(struck) else len(observed)
+    chances = max(float(exposures[:lasted].sum()), 1.0)
+    usual = min(max(float(expected[:lasted].sum()) / chances, 1e-6), 0.3)
     faulty = min(max(persistence * float(observed.sum()) / chances, 2 * usual), 0.9)
     good, bad = np.log((1 - usual) / (1 - faulty)), np.log(faulty / usual)
     evidence = 0.0

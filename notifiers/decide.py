@@ -297,9 +297,7 @@ def _pass_gates(case: Case) -> Decision:
     for gate in GATES:
         passage = gate(case, channels)
         if isinstance(passage, Closed):
-            return replace(
-                _sent(case, channels), withheld_reason=passage.reason, release_time=passage.release_time
-            )
+            return replace(_sent(case, channels), withheld_reason=passage.reason, release_time=passage.release_time)
         channels = passage
     return _sent(case, channels)
 

@@ -87,7 +87,5 @@ def _slept_through(row: Row[Any]) -> bool:
 def _suppressed(connection: Connection, addresses: Sequence[str]) -> frozenset[str]:
     found: set[str] = set()
     for some in _chunks(addresses):
-        found.update(
-            connection.scalars(select(suppressions.c.address).where(suppressions.c.address.in_(some)))
-        )
+        found.update(connection.scalars(select(suppressions.c.address).where(suppressions.c.address.in_(some))))
     return frozenset(found)

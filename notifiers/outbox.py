@@ -159,9 +159,7 @@ def _notice_row(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _outbox_row(
-    decision: Decision, words: Rendered, addresses: Mapping[str, str], now: datetime
-) -> dict[str, Any]:
+def _outbox_row(decision: Decision, words: Rendered, addresses: Mapping[str, str], now: datetime) -> dict[str, Any]:
     by_mail = decision.channel is ChannelName.EMAIL
     return {
         "notice_id": decision.notice_id,
@@ -179,9 +177,7 @@ def _outbox_row(
     }
 
 
-def claim(
-    connection: Connection, now: datetime, lease: Lease, channels: Collection[ChannelName]
-) -> Message | None:
+def claim(connection: Connection, now: datetime, lease: Lease, channels: Collection[ChannelName]) -> Message | None:
     """Take the next due message of these channels, if there is one: it becomes `sending` under the lease.
 
     The first statement writes, so that two senders never take the same message, on SQLite by its write lock
@@ -275,9 +271,7 @@ def record(
 def cancel(connection: Connection, notice_id: str, reason: WithheldReason, now: datetime) -> None:
     """Take a message that is no longer wanted off its way, and say why on its notice."""
     connection.execute(
-        update(notices)
-        .where(notices.c.notice_id == notice_id)
-        .values(withheld_reason=reason.value, release_time=None)
+        update(notices).where(notices.c.notice_id == notice_id).values(withheld_reason=reason.value, release_time=None)
     )
     _set_state(connection, notice_id, State.CANCELLED, now)
 
@@ -323,9 +317,7 @@ def _settled(state: State, now: datetime) -> datetime | None:
     return None if state is State.QUEUED else now
 
 
-def _delivery_row(
-    notice_id: str, attempt: int, outcome: Outcome, now: datetime, detail: str | None
-) -> dict[str, Any]:
+def _delivery_row(notice_id: str, attempt: int, outcome: Outcome, now: datetime, detail: str | None) -> dict[str, Any]:
     return {
         "notice_id": notice_id,
         "attempt": attempt,

@@ -58,9 +58,7 @@ def release_due(connection: Connection, now: datetime, consents: Consents | None
 
 def _let_go(connection: Connection, notice_id: str) -> None:
     connection.execute(
-        update(notices)
-        .where(notices.c.notice_id == notice_id)
-        .values(withheld_reason=None, release_time=None)
+        update(notices).where(notices.c.notice_id == notice_id).values(withheld_reason=None, release_time=None)
     )
 
 

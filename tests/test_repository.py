@@ -95,8 +95,7 @@ def test_everything_installed_is_pinned_with_a_hash(lock: str, root: Path) -> No
 
 def test_the_locks_agree_and_hold_what_the_project_needs(root: Path) -> None:
     pins = [
-        set(re.findall(r"^([a-z0-9._-]+==\S+)", (root / f"requirements/{it}.lock").read_text(), re.M))
-        for it in LOCKS
+        set(re.findall(r"^([a-z0-9._-]+==\S+)", (root / f"requirements/{it}.lock").read_text(), re.M)) for it in LOCKS
     ]
     assert pins[0] <= pins[1]
     project = (root / "pyproject.toml").read_text().split("dependencies = [")[1].split("]")[0]
@@ -155,9 +154,7 @@ def test_every_detector_is_documented(documents: str) -> None:
     assert [name for name in registry.DETECTORS if f"`{name}`" not in documents] == []
 
 
-@pytest.mark.parametrize(
-    "codes", [Signal, Cause, WithheldReason, QuarantineReason], ids=lambda it: it.__name__
-)
+@pytest.mark.parametrize("codes", [Signal, Cause, WithheldReason, QuarantineReason], ids=lambda it: it.__name__)
 def test_every_code_that_people_meet_is_documented(codes: Any, documents: str) -> None:
     assert [code.value for code in codes if f"`{code.value}`" not in documents] == []
 
@@ -179,9 +176,7 @@ def test_links_between_documents_lead_somewhere(tracked: list[Path]) -> None:
 
 def test_decisions_are_numbered_and_short(root: Path) -> None:
     decisions = sorted((root / "docs" / "decisions").glob("*.md"))
-    assert [path.name[:4] for path in decisions] == [
-        f"{number:04d}" for number in range(1, len(decisions) + 1)
-    ]
+    assert [path.name[:4] for path in decisions] == [f"{number:04d}" for number in range(1, len(decisions) + 1)]
     assert [path.name for path in decisions if len(path.read_text(encoding="utf-8").split()) > 400] == []
 
 

@@ -216,9 +216,7 @@ def _x_ticks(scale: _Scale) -> tuple[Tick, ...]:
 
 
 def _y_ticks(scale: _Scale) -> tuple[Tick, ...]:
-    return tuple(
-        Tick(scale.y(part * scale.top), words.number(part * scale.top)) for part in (0, 0.25, 0.5, 0.75, 1)
-    )
+    return tuple(Tick(scale.y(part * scale.top), words.number(part * scale.top)) for part in (0, 0.25, 0.5, 0.75, 1))
 
 
 def _marks(incident: Incident, scale: _Scale) -> tuple[Mark, ...]:

@@ -91,9 +91,7 @@ def incident_ids(engine: Engine, since: datetime | None = None) -> list[str]:
     if since is not None:
         query = query.where(incidents.c.resolved_time.is_(None) | (incidents.c.resolved_time >= since))
     with engine.connect() as connection:
-        return list(
-            connection.scalars(query.order_by(incidents.c.detected_time.desc(), incidents.c.incident_id))
-        )
+        return list(connection.scalars(query.order_by(incidents.c.detected_time.desc(), incidents.c.incident_id)))
 
 
 def facts_of(engine: Engine, incident_id: str, contacts: Sequence[Contact] | None = None) -> Facts | None:
@@ -114,11 +112,7 @@ def facts_of(engine: Engine, incident_id: str, contacts: Sequence[Contact] | Non
         None if there is no such incident.
     """
     with engine.connect() as connection:
-        row = (
-            connection.execute(select(incidents).where(incidents.c.incident_id == incident_id))
-            .mappings()
-            .first()
-        )
+        row = connection.execute(select(incidents).where(incidents.c.incident_id == incident_id)).mappings().first()
         if row is None:
             return None
         incident = incident_from(row)
@@ -169,9 +163,7 @@ def _troubled(connection: Connection, ids: Sequence[str]) -> dict[str, bool]:
 
 
 def _merged(connection: Connection, incident_id: str) -> tuple[Incident, ...]:
-    query = (
-        select(incidents).where(incidents.c.merged_into == incident_id).order_by(incidents.c.detected_time)
-    )
+    query = select(incidents).where(incidents.c.merged_into == incident_id).order_by(incidents.c.detected_time)
     return tuple(incident_from(row) for row in connection.execute(query).mappings())
 
 

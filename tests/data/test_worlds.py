@@ -82,9 +82,7 @@ def test_a_session_begins_with_its_request_and_ends_once(events: pd.DataFrame) -
 
 
 def test_play_time_adds_up_to_the_length_of_a_session(events: pd.DataFrame) -> None:
-    unique = events.drop_duplicates("event_id").assign(
-        place=lambda it: it.event_id.str.split("-").str[1].astype(int)
-    )
+    unique = events.drop_duplicates("event_id").assign(place=lambda it: it.event_id.str.split("-").str[1].astype(int))
     sessions = unique.groupby("session_id").agg(
         events=("place", "size"),
         last=("place", "max"),
@@ -156,9 +154,7 @@ def test_a_collector_outage_loses_events_and_delivers_the_rest_in_a_burst(events
     gap = next(it for it in RECIPE.look_alikes if it.kind is Harmless.COLLECTOR_OUTAGE)
     start, end = (moment.replace(tzinfo=None) for moment in (gap.start, gap.end))
     there = events[(events.country == "MX")]
-    assert (
-        not there.received_time.between(start + timedelta(minutes=40), end - timedelta(minutes=1)).sum() > 15
-    )
+    assert not there.received_time.between(start + timedelta(minutes=40), end - timedelta(minutes=1)).sum() > 15
     assert there.received_time.between(end, end + timedelta(minutes=10)).sum() > 100
 
 

@@ -45,9 +45,7 @@ def message(engine, add_incident, composer, context, trouble, person, policy, no
 
 @pytest.fixture(params=sorted(REGISTRY))
 def channel(request, engine, mailbox_folder, root):
-    settings = SendGridSettings(
-        api_key="SG.secret", sender="a@b.example", sender_name="B", reply_to="r@b.example"
-    )
+    settings = SendGridSettings(api_key="SG.secret", sender="a@b.example", sender_name="B", reply_to="r@b.example")
     accepting = httpx.MockTransport(lambda _: httpx.Response(202, headers={"X-Message-Id": "m-1"}))
     with httpx.Client(transport=accepting, base_url=settings.url) as client:
         yield {
@@ -109,9 +107,7 @@ class TestMailbox:
 
     def test_a_mail_file_says_what_was_composed(self, mailbox, message):
         mailbox.send(message)
-        mail = email.message_from_bytes(
-            (mailbox.folder / f"{message.notice_id}.eml").read_bytes(), policy=SMTP
-        )
+        mail = email.message_from_bytes((mailbox.folder / f"{message.notice_id}.eml").read_bytes(), policy=SMTP)
         assert (mail["To"], mail["Subject"]) == ("ada@example.net", message.subject)
         assert mail["Date"].datetime == message.queued_time
         assert mail.get_body(["plain"]).get_content().replace("\r\n", "\n").strip() == message.text.strip()

@@ -47,11 +47,7 @@ def all_clears():
 
 
 CHAPTERS = {cause.value: list(problems(cause.value)) for cause in Cause} | {"all_clear": list(all_clears())}
-EVERY = [
-    pytest.param(changes, id=f"{chapter}: {name}")
-    for chapter, each in CHAPTERS.items()
-    for name, changes in each
-]
+EVERY = [pytest.param(changes, id=f"{chapter}: {name}") for chapter, each in CHAPTERS.items() for name, changes in each]
 
 
 def check_golden(name: str, text: str) -> None:
@@ -159,9 +155,7 @@ def test_times_are_the_persons_own(timezone, locale, said, composer, context):
     assert said in composer.compose(context(timezone=timezone, locale=locale)).text
 
 
-@pytest.mark.parametrize(
-    ("hour", "said"), [(0, "12:05 am"), (11, "11:05 am"), (12, "12:05 pm"), (23, "11:05 pm")]
-)
+@pytest.mark.parametrize(("hour", "said"), [(0, "12:05 am"), (11, "11:05 am"), (12, "12:05 pm"), (23, "11:05 pm")])
 def test_twelve_hour_clocks_turn_at_noon_and_midnight(hour, said, composer, context):
     since = datetime(2026, 3, 9, hour, 5, tzinfo=UTC)
     assert said in composer.compose(context(since=since, timezone="UTC", locale="en-US")).text
@@ -328,7 +322,5 @@ def test_composing_uses_nothing_but_its_arguments(composer, context):
 
 def test_every_variable_of_a_template_is_documented(context, root):
     guide = (root / "templates" / "notices" / "README.md").read_text()
-    documented = {
-        name for row in re.findall(r"^\| (`.+?) \|", guide, re.MULTILINE) for name in row.split("`")[1::2]
-    }
+    documented = {name for row in re.findall(r"^\| (`.+?) \|", guide, re.MULTILINE) for name in row.split("`")[1::2]}
     assert documented == set(context().variables())

@@ -64,9 +64,7 @@ def test_a_stranger_is_withheld_as_unknown(trouble, policy, noon):
     ],
 )
 def test_old_and_finished_problems_are_not_news(changes, reason, trouble, decide_one, noon):
-    moments = {
-        name: noon + value if isinstance(value, timedelta) else value for name, value in changes.items()
-    }
+    moments = {name: noon + value if isinstance(value, timedelta) else value for name, value in changes.items()}
     assert decide_one(trouble(**moments)).withheld_reason == reason
 
 
@@ -104,9 +102,7 @@ def test_the_holdout_is_a_share_that_stays(trouble, decide_one):
     held = {who for who in people if in_holdout(who, small)}
     assert 0.016 < len(held) / len(people) < 0.024
     assert held < {who for who in people if in_holdout(who, large)}
-    assert held != {
-        who for who in people if in_holdout(who, Policy(holdout_share=0.02, holdout_salt="other"))
-    }
+    assert held != {who for who in people if in_holdout(who, Policy(holdout_share=0.02, holdout_salt="other"))}
     decision = decide_one(trouble(subscriber_id=min(held)), policy=small)
     assert decision.withheld_reason == "holdout"
 
@@ -187,9 +183,7 @@ class TestFrequencyCap:
         friday = datetime(2026, 3, 13, 12, tzinfo=UTC)
         heard = self.past_at([friday - n * 10 * HOUR for n in range(1, 9)], trouble, decide_one)
         fresh = {"last_bad_time": friday}
-        assert decide_one(trouble(**fresh), heard=heard, now=friday, policy=OFTEN).withheld_reason == (
-            "frequency_cap"
-        )
+        assert decide_one(trouble(**fresh), heard=heard, now=friday, policy=OFTEN).withheld_reason == ("frequency_cap")
         monday = friday + 3 * DAY
         fresh = {"last_bad_time": monday}
         assert decide_one(trouble(**fresh), heard=heard, now=monday, policy=OFTEN).withheld_reason is None
@@ -271,9 +265,7 @@ class TestAllClear:
         held = decide_one(trouble(), policy=Policy(holdout_share=1.0)).past
         assert decide_one(all_clear(), heard=[held]).withheld_reason == "holdout"
 
-    def test_a_problem_notice_still_waiting_for_morning_is_not_followed(
-        self, trouble, all_clear, person, decide_one
-    ):
+    def test_a_problem_notice_still_waiting_for_morning_is_not_followed(self, trouble, all_clear, person, decide_one):
         night = datetime(2026, 3, 9, 23, tzinfo=UTC)
         asleep = person(in_app_opt_in=False)
         waiting = decide_one(trouble(last_bad_time=night), asleep, now=night).past
@@ -352,9 +344,7 @@ def test_every_trouble_ends_with_one_outcome_in_any_order(
         for who, cause, incident_id, kind, problem, hours in crowd
     ]
     recipients = {
-        who: person(
-            subscriber_id=who, email=email, timezone=zone, email_opt_in=consents[0], in_app_opt_in=consents[1]
-        )
+        who: person(subscriber_id=who, email=email, timezone=zone, email_opt_in=consents[0], in_app_opt_in=consents[1])
         for who in known
     }
     decisions = decide(troubles, recipients, History(), Policy(holdout_share=0.3), noon)

@@ -77,9 +77,7 @@ def put(engine, add_incident, decide_one, trouble, person, noon):
 def states(engine):
     def look() -> dict[str, int]:
         with engine.connect() as connection:
-            return dict(
-                connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).all()
-            )
+            return dict(connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).all())
 
     return look
 
@@ -245,9 +243,7 @@ class TestSecondThoughts:
         with engine.connect() as connection:
             assert connection.scalar(select(notices.c.withheld_reason)) == reason
 
-    @pytest.mark.parametrize(
-        ("outcome", "told"), [(None, True), (OutcomeUnknown("?"), True), (Refused("no"), False)]
-    )
+    @pytest.mark.parametrize(("outcome", "told"), [(None, True), (OutcomeUnknown("?"), True), (Refused("no"), False)])
     def test_an_all_clear_follows_only_what_arrived(
         self, outcome, told, put, engine, noon, states, decide_one, trouble, all_clear
     ):

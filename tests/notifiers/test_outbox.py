@@ -77,9 +77,7 @@ def test_enqueued_twice_is_enqueued_once(put, engine, trouble, decide_one, noon)
     assert (count(engine, notices), count(engine, outbox)) == (1, 1)
 
 
-def test_a_withheld_notice_is_kept_with_its_reason_and_not_queued(
-    put, engine, trouble, person, decide_one, noon
-):
+def test_a_withheld_notice_is_kept_with_its_reason_and_not_queued(put, engine, trouble, person, decide_one, noon):
     put(decide_one(trouble(), person(email_opt_in=False, in_app_opt_in=False)), now=noon)
     with engine.connect() as connection:
         (row,) = connection.execute(select(notices)).all()
@@ -87,9 +85,7 @@ def test_a_withheld_notice_is_kept_with_its_reason_and_not_queued(
     assert count(engine, outbox) == 0
 
 
-def test_nothing_is_stored_where_words_or_an_address_are_missing(
-    engine, add_incident, trouble, decide_one, noon
-):
+def test_nothing_is_stored_where_words_or_an_address_are_missing(engine, add_incident, trouble, decide_one, noon):
     add_incident()
     decision = decide_one(trouble())
     for rendered, addresses in (({}, {"u-1": "a@example.net"}), ({decision.notice_id: WORDS}, {})):
@@ -122,15 +118,11 @@ def test_what_was_recorded_is_history(engine, ledger, add_incident, trouble, per
     assert decide(troubles, people, after, Policy(), noon) == []
 
 
-def test_old_rows_are_history_only_if_they_are_of_the_episode(
-    ledger, add_incident, trouble, person, decide_one, noon
-):
+def test_old_rows_are_history_only_if_they_are_of_the_episode(ledger, add_incident, trouble, person, decide_one, noon):
     add_incident()
     long_ago = noon - timedelta(days=30)
     old = [
-        decide_one(
-            trouble(incident_id=name, problem=signal, last_bad_time=long_ago, since=long_ago), now=long_ago
-        )
+        decide_one(trouble(incident_id=name, problem=signal, last_bad_time=long_ago, since=long_ago), now=long_ago)
         for name, signal in (("i-1", Signal.BUFFERING), (None, Signal.STARTUP))
     ]
     with ledger.write() as connection:
@@ -303,9 +295,7 @@ class TestRelease:
 
     def test_an_address_suppressed_at_night_is_not_written_to(self, waiting, engine, night, notice_of):
         with engine.begin() as connection:
-            connection.execute(
-                insert(suppressions).values(address="ada@example.net", reason="bounce", since=night)
-            )
+            connection.execute(insert(suppressions).values(address="ada@example.net", reason="bounce", since=night))
             report = release_due(connection, waiting.release_time)
         assert report.dropped == {"suppressed": 1}
 

@@ -128,16 +128,12 @@ def test_every_notice_is_accepted(cause, problem, kind, client, settings, messag
     assert receipt.provider_message_id
 
 
-@pytest.mark.parametrize(
-    "name", ["<b>x</b>", "line\none", "عائلة", "x" * 10_000, "", "{{name}}", "\u202egnorw"]
-)
+@pytest.mark.parametrize("name", ["<b>x</b>", "line\none", "عائلة", "x" * 10_000, "", "{{name}}", "\u202egnorw"])
 def test_whatever_people_are_called(name, client, settings, message):
     assert SendGrid(settings, client).send(message(display_name=name))
 
 
-@pytest.mark.parametrize(
-    "changes", [{"unsubscribe_url": None}, {"sandbox": True}, {"sender_name": 'A "B" <c>'}]
-)
+@pytest.mark.parametrize("changes", [{"unsubscribe_url": None}, {"sandbox": True}, {"sender_name": 'A "B" <c>'}])
 def test_however_it_is_set_up(changes, client, settings, message):
     assert SendGrid(replace(settings, **changes), client).send(message())
 

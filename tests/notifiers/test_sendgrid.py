@@ -78,9 +78,7 @@ class TestRequest:
         assert "headers" not in body
         assert body["mail_settings"] == {"sandbox_mode": {"enable": True}}
 
-    @pytest.mark.parametrize(
-        ("url", "host"), [(GLOBAL_URL, "api.sendgrid.com"), (EU_URL, "api.eu.sendgrid.com")]
-    )
+    @pytest.mark.parametrize(("url", "host"), [(GLOBAL_URL, "api.sendgrid.com"), (EU_URL, "api.eu.sendgrid.com")])
     def test_the_host_is_a_setting(self, url, host):
         with SendGridSettings("SG.x", "a@b.example", "B", "r@b.example", url=url).open_client() as client:
             assert client.base_url.host == host
@@ -125,27 +123,19 @@ def test_a_rate_limit_says_when_it_ends_by_its_own_clock():
     assert failure(httpx.Response(429, headers=past)).retry_after == timedelta(seconds=1)
 
 
-@pytest.mark.parametrize(
-    "headers", [{}, {"X-RateLimit-Reset": "soon", "Date": "x"}, {"X-RateLimit-Reset": "1"}]
-)
+@pytest.mark.parametrize("headers", [{}, {"X-RateLimit-Reset": "soon", "Date": "x"}, {"X-RateLimit-Reset": "1"}])
 def test_a_rate_limit_that_does_not_say_leaves_it_to_us(headers):
     assert failure(httpx.Response(429, headers=headers)).retry_after is None
 
 
 def test_a_complaint_is_kept_without_the_address_in_it():
-    body = {
-        "errors": [
-            {"field": "personalizations.0.to", "message": "ada@example.net is no address", "help": None}
-        ]
-    }
+    body = {"errors": [{"field": "personalizations.0.to", "message": "ada@example.net is no address", "help": None}]}
     assert str(failure(httpx.Response(400, json=body))) == (
         "SendGrid answered 400 (personalizations.0.to: [address] is no address)."
     )
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b'{"errors": null}', b'{"errors": []}', b'{"errors": ["x"]}']
-)
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"errors": null}', b'{"errors": []}', b'{"errors": ["x"]}'])
 def test_an_answer_that_makes_no_sense_is_still_an_answer(body):
     assert str(failure(httpx.Response(400, content=body))) == "SendGrid answered 400."
 
@@ -228,9 +218,7 @@ def test_each_fault_has_its_meaning_and_the_next_mail_goes_through(script, kind,
         channel.send(MESSAGE)
     assert type(caught.value) is kind
     assert channel.send(MESSAGE).provider_message_id == "m-1"
-    assert [json.loads(body)["custom_args"]["notice_id"] for body in server.received] == [
-        MESSAGE.notice_id
-    ] * 2
+    assert [json.loads(body)["custom_args"]["notice_id"] for body in server.received] == [MESSAGE.notice_id] * 2
 
 
 def test_a_server_that_is_not_there_got_nothing(settings):

@@ -31,8 +31,6 @@ def engine() -> Iterator[Engine]:
         decide(connection, 55, kind="all_clear", state="sent", decided=timedelta(hours=4))
         decide(connection, 4, kind="all_clear", reason="quiet_hours", decided=timedelta(hours=4))
         decide(connection, 1, incident=HOSTILE_ONE, reason="a_reason_of_tomorrow")
-        connection.execute(
-            troubles.insert(), [trouble_row(trouble_of(f"sub-{i}"), ONSET) for i in ("w0", "w1", "w2")]
-        )
+        connection.execute(troubles.insert(), [trouble_row(trouble_of(f"sub-{i}"), ONSET) for i in ("w0", "w1", "w2")])
     yield engine
     engine.dispose()

@@ -89,9 +89,7 @@ HOSTILE_ONE = replace(
 EVERYONE = replace(
     LARGE, incident_id="inc-everyone", cohort=Cohort(), signal=Signal.STARTUP, severity=Severity.CRITICAL
 )
-MERGED = replace(
-    LARGE, incident_id="inc-merged", cohort=Cohort.of({"cdn": "cdn-amber"}), merged_into=LARGE.incident_id
-)
+MERGED = replace(LARGE, incident_id="inc-merged", cohort=Cohort.of({"cdn": "cdn-amber"}), merged_into=LARGE.incident_id)
 
 
 def decide(

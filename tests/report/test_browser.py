@@ -93,17 +93,12 @@ def test_a_screen_reader_finds_headings_figures_and_tables(browser: Browser, rep
     assert page.get_by_role("main").count() == 1
     sections = page.get_by_role("region").all()
     assert len(sections) >= 5
-    assert (
-        page.get_by_role("img", name="Sessions that stalled too much, and how many would be normal").count()
-        == 1
-    )
+    assert page.get_by_role("img", name="Sessions that stalled too much, and how many would be normal").count() == 1
     assert page.get_by_role("table", name="61 people told").count() == 1
     page.close()
 
 
-def test_the_keyboard_reaches_everything_and_the_chart_has_a_table(
-    browser: Browser, reports: Reports
-) -> None:
+def test_the_keyboard_reaches_everything_and_the_chart_has_a_table(browser: Browser, reports: Reports) -> None:
     page = opened(browser, reports.pages[LARGE.incident_id])
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
