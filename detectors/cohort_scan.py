@@ -127,6 +127,5 @@ class CohortScan:
         bucket = new.slot // SLOTS_PER_BUCKET
         recent = (bucket > self._newest - width) & (bucket <= self._newest)
         place = new.unit[recent] * width + bucket[recent] % width
-        cells, inverse = np.unique(place, return_inverse=True)
         for ring, values in ((observed, new.observed), (expected, new.expected)):
-            ring.reshape(-1)[cells] += np.bincount(inverse, values[recent], len(cells)).astype(np.float32)
+            np.add.at(ring.reshape(-1), place, values[recent].astype(np.float32))

@@ -62,13 +62,14 @@ class Evidence:
 
     def clean(self) -> Evidence:
         """Return the evidence without rows that name no unit, and with NaN and infinity as nothing."""
-        known = self.take(self.unit >= 0)
-        return Evidence(
-            known.unit,
-            known.slot,
-            *(np.nan_to_num(a, nan=0.0, posinf=0.0, neginf=0.0)
-              for a in (known.observed, known.expected, known.exposures)),
-        )  # fmt: skip
+        known = self if self.unit.min(initial=0) >= 0 else self.take(self.unit >= 0)
+        numbers = (_finite(a) for a in (known.observed, known.expected, known.exposures))
+        return Evidence(known.unit, known.slot, *numbers)
+
+
+def _finite(values: Array) -> Array:
+    """Return the values with NaN and infinity as 0; those that are finite already as they are."""
+    return values if np.isfinite(values.sum()) else np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 @runtime_checkable
