@@ -199,7 +199,7 @@ def test_the_demo_shows_incidents_notices_report_and_mailbox(make_small, outage,
     steps = []
     report = demo(tmp_path / "demo", Settings(), make, lambda done, total: steps.append((done, total)))
     assert steps == [(done, 8) for done in range(1, 9)]
-    assert "device_type streaming_stick" in [str(incident.cohort) for incident in report.incidents]
+    assert "device type streaming_stick" in [str(incident.cohort) for incident in report.incidents]
     assert report.notices["problem", "sent"] > 5
     assert report.report.exists()
     mails = list(report.mailbox.parent.glob("*.eml"))
