@@ -114,7 +114,9 @@ class Watch:
             their own.
         """
         state = self._caught_up(window, known)
-        step = Step(state, self._step_rules, known, troubled, window.end)
+        oldest = window.end - timedelta(hours=self.rule.memory_hours)
+        recent = [incident for incident in known if incident.resolved_time is None or incident.resolved_time > oldest]
+        step = Step(state, self._step_rules, recent, troubled, window.end)
         incidents, troubles = step.run()
         scene = Scene(
             state.rows,
