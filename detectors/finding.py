@@ -1,13 +1,12 @@
-"""What a detector hands on: cohorts, findings and the alternatives that were considered."""
+"""Cohorts, and the alternatives that were considered when one was named."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 
-from telemetry.contract import DIMENSIONS, Signal
+from telemetry.contract import DIMENSIONS
 
 
 @dataclass(frozen=True)
@@ -60,66 +59,3 @@ class Alternative:
     cohort: Cohort
     surprise: float
     share: float
-
-
-@dataclass(frozen=True)
-class CohortFinding:
-    """One cohort is worse than expected, and says why it thinks so.
-
-    Parameters
-    ----------
-    signal, cohort
-        What is wrong, and the smallest cohort that explains it.
-    onset_time
-        Estimated beginning of the trouble.
-    observed, expected
-        Subscribers with an impaired session since the onset, and how many would be normal.
-    sessions
-        Playback attempts in the cohort since the onset.
-    surprise
-        Log likelihood ratio against "as usual", in nats, less the price of looking in many places.
-    alternatives
-        Other cohorts considered, best first.
-    """
-
-    signal: Signal
-    cohort: Cohort
-    onset_time: datetime
-    observed: float
-    expected: float
-    sessions: int
-    surprise: float
-    error_classes: Mapping[str, int] = field(default_factory=dict)
-    alternatives: tuple[Alternative, ...] = ()
-
-
-@dataclass(frozen=True)
-class SubscriberFinding:
-    """One subscriber's run of sessions is surprising for them, whatever incidents are open.
-
-    Parameters
-    ----------
-    subscriber_id, signal
-        Who, and what is wrong.
-    since
-        Time of the first impaired session of the run.
-    last_bad_time
-        Time of the latest one.
-    impaired, sessions, expected
-        Impaired sessions, all sessions of the run, and how many impaired ones would be normal for this person.
-    surprise
-        Log likelihood ratio in nats.
-    error_class
-        The commonest error class among the impaired sessions, if there is one.
-    """
-
-    subscriber_id: str
-    signal: Signal
-    since: datetime
-    last_bad_time: datetime
-    impaired: int
-    sessions: int
-    expected: float
-    surprise: float
-    error_class: str | None = None
-    device_types: tuple[str, ...] = ()
