@@ -98,7 +98,8 @@ def raised_signals(state: WatchState, incident: Incident, candidates: Collection
     """Return the candidates that are in excess in the incident's cohort; its own signal always."""
     inside = state.inside(state.rows, incident)
     seen = state.rows.fresh[inside].sum(axis=0).astype(float)
-    surprise = excess_llr(seen, state.recent.expected[inside].sum(axis=0) * 1.15 + 0.15)
+    scan = state.scans[0]
+    surprise = excess_llr(seen, state.recent.expected[inside].sum(axis=0) * (1 + scan.slack) + scan.floor)
     raised = {s for i, s in enumerate(SIGNALS) if s in candidates and surprise[i] > RAISED_NATS}
     return raised | {incident.signal}
 
