@@ -88,16 +88,23 @@ def _make_incoming(
 ) -> None:
     _make_found(connection, reading, table)
     names = ", ".join(table.names)
-    judged = f"""
-        SELECT line, left(raw, {MAX_RAW_LENGTH}) AS raw, {names},
-            CASE WHEN broken IS NOT NULL THEN 'broken_line|' || broken ELSE {judgement(table, now)} END AS
-            problem, broken IS NULL AND {goodness(table, now)} AS good
-        FROM found
-        WHERE {_within(table, window)}"""
-    if not reading.typed:
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE incoming_rows AS SELECT * EXCLUDE (good) FROM ({judged})")
+    good = f"broken IS NULL AND {goodness(table, now)}"
+    problem = f"CASE WHEN broken IS NOT NULL THEN 'broken_line|' || broken ELSE {judgement(table, now)} END"
+    within = f"FROM found WHERE {_within(table, window)}"
+    rows = f"SELECT line, left(raw, {MAX_RAW_LENGTH}) AS raw, {names}, {problem} AS problem"
+    if reading.typed:
+        judged = f"{rows}, {good} AS good {within}"
+    elif reading.exact:
+        _parse(connection, f"{rows} {within}")
         judged = "SELECT *, problem IS NULL AS good FROM incoming_rows"
+    else:  # good, or read again: what is wrong with a row, and where it is, nobody will ask
+        _parse(connection, f"SELECT {names}, {good} AS good {within}")
+        judged = "SELECT NULL::BIGINT AS line, NULL::VARCHAR AS raw, NULL::VARCHAR AS problem, * FROM incoming_rows"
     connection.execute(f"CREATE OR REPLACE TEMP VIEW incoming AS {judged}")
+
+
+def _parse(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE incoming_rows AS {rows}")
 
 
 def _make_found(connection: duckdb.DuckDBPyConnection, reading: Reading, table: Table) -> None:

@@ -33,7 +33,7 @@ class Csv:
         header = _header(path)
         wanted = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in header)
         relation = (
-            "SELECT row_number() OVER () AS line, NULL::VARCHAR AS raw, NULL::VARCHAR AS broken, *"
+            "SELECT NULL::BIGINT AS line, NULL::VARCHAR AS raw, NULL::VARCHAR AS broken, *"
             f" FROM read_csv({quoted(str(path))}, columns = {{{wanted}}}, header = true, auto_detect = false,"
             " delim = ',', quote = '\"', escape = '\"', strict_mode = true, null_padding = false)"
         )

@@ -41,7 +41,7 @@ class NdJson:
         ]
         wanted = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in table.names)
         relation = (
-            "SELECT row_number() OVER () AS line, NULL::VARCHAR AS raw, NULL::VARCHAR AS broken, *"
+            "SELECT NULL::BIGINT AS line, NULL::VARCHAR AS raw, NULL::VARCHAR AS broken, *"
             f" FROM read_json({source}, {options}, columns = {{{wanted}}})"
         )
         return Reading(relation, _columns(table, found), exact=False)
