@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from benchmarks.ingest import FAR_FUTURE, FORMATS, TARGETS, enlarge, make_playback, measure
+from benchmarks.ingest import FAR_FUTURE, FORMATS, TARGETS, copies_of, enlarge, make_playback, measure
 from benchmarks.report import report
 from config.bootstrap import open_replay
 from config.pipeline import Pipeline
@@ -73,12 +73,14 @@ def run(folder: Path, *, subscribers: int, copies: int, threads: int) -> dict[st
     facts: dict[str, float] = {}
     rows: list[tuple[str, ...]] = []
     for file_format in [name for name in FORMATS if name in TARGETS]:
-        files = enlarge(playback, folder / file_format, copies=copies, file_format=file_format)
+        copied = copies_of(file_format, copies)
+        files = enlarge(playback, folder / file_format, copies=copied, file_format=file_format)
         found = measure(files, folder, threads=threads)
         facts[f"{file_format}_events_per_s"] = found.events_per_s
         facts[f"{file_format}_over_floor"] = found.over_floor
         speed = f"{found.events_per_s:,.0f} events/s"
-        rows.append((f"{file_format} to sessions", speed, f"{found.over_floor:.1f} times the floor"))
+        facts[f"{file_format}_events"] = found.events
+        rows.append((f"{file_format} to sessions, {found.events:,} events", speed, f"{found.over_floor:.1f} times the floor"))
     for days, taken in measure_steps(playback, folder / "steps").items():
         facts[f"step_ms_at_{days}_days"] = statistics.median(taken[FIRST_STEPS:])
         facts[f"slowest_step_ms_at_{days}_days"] = max(taken)
@@ -100,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark in a temporary folder."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description=__doc__)
     parser.add_argument("--subscribers", type=int, default=2_000, help="people in the generated world (2,000)")
-    parser.add_argument("--copies", type=int, default=4, help="how many times these people in the files to ingest (4)")
+    parser.add_argument("--copies", type=int, default=16, help="how many times these people in the files to ingest (16); text a quarter")
     parser.add_argument("--threads", type=int, default=2, help="DuckDB threads for the files (2)")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
