@@ -80,7 +80,9 @@ def run(folder: Path, *, subscribers: int, copies: int, threads: int) -> dict[st
         facts[f"{file_format}_over_floor"] = found.over_floor
         speed = f"{found.events_per_s:,.0f} events/s"
         facts[f"{file_format}_events"] = found.events
-        rows.append((f"{file_format} to sessions, {found.events:,} events", speed, f"{found.over_floor:.1f} times the floor"))
+        rows.append(
+            (f"{file_format} to sessions, {found.events:,} events", speed, f"{found.over_floor:.1f} times the floor")
+        )
     for days, taken in measure_steps(playback, folder / "steps").items():
         facts[f"step_ms_at_{days}_days"] = statistics.median(taken[FIRST_STEPS:])
         facts[f"slowest_step_ms_at_{days}_days"] = max(taken)
@@ -102,7 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark in a temporary folder."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description=__doc__)
     parser.add_argument("--subscribers", type=int, default=2_000, help="people in the generated world (2,000)")
-    parser.add_argument("--copies", type=int, default=16, help="how many times these people in the files to ingest (16); text a quarter")
+    parser.add_argument(
+        "--copies", type=int, default=16, help="how many times these people in the files to ingest (16); text a quarter"
+    )
     parser.add_argument("--threads", type=int, default=2, help="DuckDB threads for the files (2)")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:

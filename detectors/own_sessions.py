@@ -7,7 +7,7 @@ Bernoulli detector the ratio is passed on as an effective expectation, ``p1 * P0
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -29,23 +29,69 @@ from telemetry.contract import Signal
 
 STALL_LEVELS = (0.02, 0.05, 0.15)
 """Rebuffering ratios from which a session stalls badly, very badly, unwatchably."""
-STALL_SHARES = (0.30, 0.33, 0.12)
-"""How a household fault's sessions spread over the levels; the rest are good."""
-USUAL_STALL_SHARES = (0.0245, 0.0056, 0.0006)
-"""The same of people without a fault."""
-FAILURE_SHARES = (0.57, 0.0102)
-"""Failed sessions within a fault of one's own, and without."""
-STARTUP_SHARES = (0.6, 0.04)
-DENIAL_SHARES: Mapping[str, tuple[float, float]] = {
-    "payment": (0.4, 0.0002),
-    "device_limit": (0.3, 0.0003),
-    "auth": (0.02, 0.0012),
-    "entitlement": (0.02, 0.001),
-    "drm": (0.002, 0.0005),
-    "geo": (0.002, 0.0004),
+STALL_KINDS = ("stall_1", "stall_2", "stall_3")
+FAILURE_KIND = "failure"
+STARTUP_KIND = "startup"
+DENIAL_KIND = "denial:"
+"""Begins the kind of a refused session, before its error class."""
+
+WITHIN_FAULT: Mapping[str, float] = {
+    "stall_1": 0.30,
+    "stall_2": 0.33,
+    "stall_3": 0.12,
+    FAILURE_KIND: 0.57,
+    STARTUP_KIND: 0.6,
+    "denial:payment": 0.4,
+    "denial:device_limit": 0.3,
+    "denial:auth": 0.02,
+    "denial:entitlement": 0.02,
+    "denial:drm": 0.002,
+    "denial:geo": 0.002,
 }
-"""Refusals by error class within an account's fault, and without one: what an account can cause speaks loudly."""
-UNKNOWN_DENIAL = (0.01, 0.001)
+"""How the sessions of somebody with a fault of their own spread over kinds; the rest are good. Assumed, not learnt:
+what an account can cause speaks loudly."""
+USUALLY: Mapping[str, float] = {
+    "stall_1": 0.025,
+    "stall_2": 0.006,
+    "stall_3": 0.0006,
+    FAILURE_KIND: 0.01,
+    STARTUP_KIND: 0.04,
+    "denial:payment": 0.0002,
+    "denial:device_limit": 0.0003,
+    "denial:auth": 0.001,
+    "denial:entitlement": 0.001,
+    "denial:drm": 0.0005,
+    "denial:geo": 0.0004,
+}
+"""How often a session is of a kind without a fault, before anything is learnt."""
+UNKNOWN_WITHIN, UNKNOWN_USUALLY = 0.01, 0.001
+"""The same of a refusal of another class."""
+PRIOR_SESSIONS = 1_000
+"""Sessions that `USUALLY` weighs against those counted."""
+
+
+@dataclass(frozen=True)
+class UsualShares:
+    """How often a session is of each kind without a fault of one's own (0 to 1)."""
+
+    shares: Mapping[str, float]
+
+    @classmethod
+    def learnt(cls, counted: Iterable[tuple[str, int, int]] = ()) -> UsualShares:
+        """Return the shares of counted ``(kind, sessions, exposed)``, shrunk towards `USUALLY`."""
+        shares = dict(USUALLY)
+        for kind, sessions, exposed in counted:
+            prior = USUALLY.get(kind, UNKNOWN_USUALLY)
+            shares[kind] = (sessions + PRIOR_SESSIONS * prior) / (exposed + PRIOR_SESSIONS)
+        return cls(shares)
+
+    def of(self, kind: str) -> float:
+        """Return the share of one kind."""
+        return self.shares.get(kind, UNKNOWN_USUALLY)
+
+    def total(self, prefix: str) -> float:
+        """Return the share of all kinds that begin so."""
+        return sum(share for kind, share in self.shares.items() if kind.startswith(prefix))
 
 
 @dataclass(frozen=True)
@@ -62,6 +108,8 @@ class OwnSessions:
         First and last event, microseconds since 1970, shape (n,).
     exposed, bad
         By signal, shape (n, 4).
+    level
+        How badly it stalled: 0 for not, else the place in `STALL_LEVELS` from 1, shape (n,).
     expected
         Effective expectation by signal for `SubscriberRun`, shape (n, 4).
     """
@@ -74,6 +122,7 @@ class OwnSessions:
     last_us: Times
     exposed: NDArray[np.bool_]
     bad: NDArray[np.bool_]
+    level: NDArray[np.int64]
     expected: Array
 
     def __len__(self) -> int:
@@ -93,7 +142,12 @@ class OwnSessions:
 
 
 def own_sessions(
-    rows: Observations, words: Vocabularies, rule: ImpairmentRule, impaired_share: float, first_slot: int
+    rows: Observations,
+    words: Vocabularies,
+    rule: ImpairmentRule,
+    usual: UsualShares,
+    impaired_share: float,
+    first_slot: int,
 ) -> OwnSessions:
     """Add slices up to sessions and judge each against its viewer's own normal.
 
@@ -105,6 +159,8 @@ def own_sessions(
         Of the rows.
     rule
         What counts as impaired.
+    usual
+        What is usual without a fault.
     impaired_share
         `SubscriberRun.impaired_share`, for which the expectations are made.
     first_slot
@@ -133,12 +189,13 @@ def own_sessions(
         last,
         np.column_stack([(played > 0) & ~failure, exposed_start, ~access, np.ones(count, bool)]),
         np.column_stack([level > 0, some[Signal.STARTUP], failure, access]),
+        level,
         np.column_stack(
             [
-                _stall_expectation(level, rows.stalling_factor[first], impaired_share),
-                np.full(count, impaired_share * STARTUP_SHARES[1] / STARTUP_SHARES[0]),
-                np.full(count, impaired_share * FAILURE_SHARES[1] / FAILURE_SHARES[0]),
-                _denial_expectation(error_class, access, words, impaired_share),
+                _stall_expectation(level, rows.stalling_factor[first], usual, impaired_share),
+                np.full(count, impaired_share * usual.of(STARTUP_KIND) / WITHIN_FAULT[STARTUP_KIND]),
+                np.full(count, impaired_share * usual.of(FAILURE_KIND) / WITHIN_FAULT[FAILURE_KIND]),
+                _denial_expectation(error_class, access, words, usual, impaired_share),
             ]
         ),
     )
@@ -156,16 +213,48 @@ def _stall_level(stalled: Array, played: Array, own: Array, rule: ImpairmentRule
     return np.where(bad, np.searchsorted(STALL_LEVELS, ratio), 0).clip(0, len(STALL_LEVELS))
 
 
-def _stall_expectation(level: NDArray[np.int64], factor: Array, impaired_share: float) -> Array:
+def _stall_expectation(level: NDArray[np.int64], factor: Array, usual: UsualShares, impaired_share: float) -> Array:
     """Effective expectation of stalling: what is usual at this level, times how prone the person is."""
-    usual, within = np.array([sum(USUAL_STALL_SHARES), *USUAL_STALL_SHARES]), np.array([1.0, *STALL_SHARES])
-    effective = np.where(level > 0, impaired_share * usual[level] / within[level], usual[0])
-    return np.asarray(effective * factor)
+    without = np.array([usual.of(kind) for kind in STALL_KINDS])
+    within = np.array([WITHIN_FAULT[kind] for kind in STALL_KINDS])
+    effective = np.r_[without.sum(), impaired_share * without / within]
+    return np.asarray(effective[level] * factor)
 
 
-def _denial_expectation(classes: Codes, access: NDArray[np.bool_], words: Vocabularies, impaired_share: float) -> Array:
-    usual = sum(without for _, without in DENIAL_SHARES.values())
-    texts = [words.error_classes.text(c) for c in range(len(words.error_classes))]
-    shares = np.array([*(DENIAL_SHARES.get(t, UNKNOWN_DENIAL) for t in texts), UNKNOWN_DENIAL])
-    within, without = shares[classes].T
-    return np.where(access, impaired_share * without / within, usual)
+def _denial_expectation(
+    classes: Codes, access: NDArray[np.bool_], words: Vocabularies, usual: UsualShares, impaired_share: float
+) -> Array:
+    kinds = [*_denial_kinds(words), ""]
+    within = np.array([WITHIN_FAULT.get(kind, UNKNOWN_WITHIN) for kind in kinds])
+    without = np.array([usual.of(kind) for kind in kinds])
+    return np.where(access, impaired_share * (without / within)[classes], usual.total(DENIAL_KIND))
+
+
+def _denial_kinds(words: Vocabularies) -> list[str]:
+    """Return the kind of a refusal by code of its error class."""
+    return [DENIAL_KIND + words.error_classes.text(code) for code in range(len(words.error_classes))]
+
+
+def count_kinds(sessions: OwnSessions, words: Vocabularies, usable: NDArray[np.bool_]) -> list[tuple[str, int, int]]:
+    """Count sessions by kind: ``(kind, sessions, exposed)``, what `UsualShares` learns from.
+
+    Parameters
+    ----------
+    sessions
+        Of people without a fault of their own.
+    words
+        Of the sessions.
+    usable
+        Which of them no incident explains, by signal, shape (n, 4).
+    """
+    open_to = usable & sessions.exposed
+    exposed = dict(zip(SIGNALS, open_to.sum(axis=0).tolist(), strict=True))
+    stalls = np.bincount(sessions.level[open_to[:, SIGNALS.index(Signal.BUFFERING)]], minlength=len(STALL_KINDS) + 1)
+    counted = [(kind, int(n), exposed[Signal.BUFFERING]) for kind, n in zip(STALL_KINDS, stalls[1:], strict=True)]
+    for kind, signal in ((STARTUP_KIND, Signal.STARTUP), (FAILURE_KIND, Signal.FAILURE)):
+        number = SIGNALS.index(signal)
+        counted.append((kind, int((open_to & sessions.bad)[:, number].sum()), exposed[signal]))
+    refused = (open_to & sessions.bad)[:, SIGNALS.index(Signal.ACCESS)] & (sessions.error_class != MISSING)
+    denials = np.bincount(sessions.error_class[refused], minlength=len(words.error_classes))
+    counted += [(kind, int(n), exposed[Signal.ACCESS]) for kind, n in zip(_denial_kinds(words), denials, strict=True)]
+    return counted

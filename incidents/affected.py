@@ -8,9 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.cohort_scan import SLOTS_PER_BUCKET
 from detectors.observations import SIGNALS, ImpairmentRule, Observations
 from telemetry.contract import Signal
 
+Array = NDArray[np.float64]
+
+PRIOR = 0.5
+"""Impairments due that the incident's whole course weighs beside one quarter-hour's."""
 SLOW_STARTS = 2
 """One slow start is an annoyance; two are a problem."""
 
@@ -30,9 +35,17 @@ class Affected:
 
 
 def affected(
-    rows: Observations, signals: Collection[Signal], rule: ImpairmentRule, known: Collection[int] = ()
+    rows: Observations,
+    signals: Collection[Signal],
+    rule: ImpairmentRule,
+    blame: Array,
+    least_probability: float,
+    known: Collection[int] = (),
 ) -> list[Affected]:
     """Return the people whose sessions in `rows` were impaired by any of `signals`, each with their worst signal.
+
+    A bad session in a faulty cohort may be bad by chance, above all where the fault is weak. Somebody is affected when
+    the probability that at least one of theirs was the fault's, ``1 - prod(1 - blame)``, is high enough.
 
     Parameters
     ----------
@@ -42,10 +55,15 @@ def affected(
         What the incident raises.
     rule
         When a session stalls too much.
+    blame
+        The probability that an impairment in a row is the fault's, shape (n, 4); see `blame`.
+    least_probability
+        From which (0 to 1) somebody is taken to be affected.
     known
         Codes of subscribers who need not be told again.
     """
-    rows = rows.take(~np.isin(rows.subscriber, np.fromiter(known, np.int32)))
+    others = ~np.isin(rows.subscriber, np.fromiter(known, np.int32))
+    rows, blame = rows.take(others), blame[others]
     if not len(rows):
         return []
     sessions, row_session = np.unique(rows.session, return_inverse=True)
@@ -58,12 +76,53 @@ def affected(
     np.add.at(counts, session_person.ravel(), bad)
     startup = SIGNALS.index(Signal.STARTUP)
     counts[:, startup] = np.where(counts[:, startup] >= SLOW_STARTS, counts[:, startup], 0)
-    struck = np.flatnonzero(counts.any(axis=1))
+    guilt = np.zeros((len(sessions), len(SIGNALS)))
+    np.maximum.at(guilt, row_session, blame)
+    innocent = np.where(bad & (counts[session_person.ravel()] > 0), 1 - guilt, 1.0).min(axis=1)
+    chance = np.ones(len(people))
+    np.multiply.at(chance, session_person.ravel(), innocent)
+    struck = np.flatnonzero(counts.any(axis=1) & (1 - chance >= least_probability))
     row_person = session_person.ravel()[row_session]
     return [
         _describe(rows, row_person == person, bad[row_session], counts[person], int(people[person]))
         for person in struck
     ]
+
+
+def blame(rows: Observations, usual: Array) -> Array:
+    """Return the probability that an impairment in a row is the fault's and not chance, shape (n, 4).
+
+    In each quarter-hour the cohort has m times the impairments that are usual; of m of them one is usual, for a person
+    f times as prone to stalls as others f are:
+
+        blame = (m - 1) / (m - 1 + f),   m = (O + PRIOR * M) / (E + PRIOR)
+
+    with O and E seen and due in that quarter-hour and its neighbours, and M the same over all of `rows`.
+
+    Parameters
+    ----------
+    rows
+        The slices of the incident's cohort since its onset, everybody's.
+    usual
+        Impairments due in each row, shape (n, 4).
+    """
+    bucket = rows.slot // SLOTS_PER_BUCKET
+    bucket -= bucket.min(initial=0) if len(bucket) else 0
+    count = int(bucket.max(initial=0)) + 1
+    result = np.zeros((len(rows), len(SIGNALS)))
+    for number, signal in enumerate(SIGNALS):
+        seen = np.bincount(bucket, rows.bad[:, number], count).astype(float)
+        due = np.bincount(bucket, usual[:, number], count).astype(float)
+        overall = seen.sum() / max(due.sum(), 1e-9)
+        times = (_with_neighbours(seen) + PRIOR * overall) / (_with_neighbours(due) + PRIOR)
+        excess = np.maximum(times[bucket] - 1, 0)
+        prone = rows.stalling_factor if signal is Signal.BUFFERING else 1.0
+        result[:, number] = excess / np.maximum(excess + prone, 1e-9)
+    return result
+
+
+def _with_neighbours(counts: Array) -> Array:
+    return np.convolve(counts, np.ones(3))[1:-1]
 
 
 def _impaired_sessions(

@@ -34,6 +34,9 @@ class LifecycleRule:
         Quarter-hours without excess at the least before it closes.
     switch_nats
         By how much another cohort must explain the same excess better before the incident is renamed.
+    missed_exposures, dried_share
+        Exposures that a cohort's traffic must be short of, and the share (0 to 1) of these that may still come, before
+        a version or a title is taken to be gone.
     """
 
     major_subscribers: int = 100
@@ -44,6 +47,8 @@ class LifecycleRule:
     persistence: float = 0.6
     quiet_buckets: int = 1
     switch_nats: float = 2.0
+    missed_exposures: int = 150
+    dried_share: float = 0.1
 
 
 def incident_id(signal: Signal, cohort: Cohort, detected: datetime) -> str:
@@ -95,6 +100,30 @@ def is_over(observed: Array, expected: Array, exposures: Array, rule: LifecycleR
     last = slice(len(observed) - rule.quiet_buckets, None)
     quiet = bool(np.all(observed[last] <= np.maximum(1.0, 2 * expected[last])))
     return quiet and recovery_evidence(observed, expected, exposures, rule.persistence) >= rule.recovered_nats
+
+
+def has_dried_up(exposures: Array, everyone: Array, impaired: Array, rule: LifecycleRule) -> bool:
+    """Return whether people have left the cohort, as they leave an app version that is withdrawn or a title that ends.
+
+    By the share of all exposures that the cohort had while the fault lasted, at least `LifecycleRule.missed_exposures`
+    would be due since, and of these hardly any came.
+
+    Parameters
+    ----------
+    exposures, everyone
+        Chances to be impaired in each bucket since the onset, in the cohort and in all, shape (buckets,).
+    impaired
+        Impairments seen in each bucket.
+    rule
+        How many, and how few.
+    """
+    struck = np.flatnonzero(impaired)
+    if not len(struck):
+        return False
+    lasted = slice(0, int(struck[-1]) + 1)
+    share = float(exposures[lasted].sum()) / max(float(everyone[lasted].sum()), 1.0)
+    due, came = share * everyone[lasted.stop :].sum(), exposures[lasted.stop :].sum()
+    return bool(due >= rule.missed_exposures and came <= rule.dried_share * due)
 
 
 def overlap(first: NDArray[np.bool_], second: NDArray[np.bool_], weight: Array) -> float:

@@ -32,7 +32,7 @@ from detectors.observations import (
     slot_of,
     slot_start,
 )
-from detectors.own_sessions import OwnSessions, own_sessions
+from detectors.own_sessions import OwnSessions, UsualShares, count_kinds, own_sessions
 from detectors.subscriber_run import NEVER, RunState, SubscriberRun
 from incidents.lifecycle import related
 from incidents.model import OWN_PREFIX, Incident, Trouble
@@ -42,6 +42,8 @@ from telemetry.contract import DIMENSIONS, Signal
 DEVICE = DIMENSIONS.index("device_type")
 STRAGGLERS = timedelta(hours=3)
 """A session that began before midnight is followed this long into the next day."""
+CERTAINLY_TROUBLED = 0.5
+"""Probability of a fault of their own from which somebody's sessions teach nothing about what is usual."""
 NOTABLE_STALLED_MS = 1_000
 """Stall time in a slice from which a person is looked at."""
 
@@ -62,12 +64,15 @@ class OwnRule:
     suspect_nats
         Surprise of a cohort of theirs from which their trouble may well be a fault not yet named; it is weighed
         against their own.
+    learn_days
+        Days of history that teach how often sessions go wrong without a fault.
     """
 
     days: int = 7
     least_probability: float = 0.85
     fresh_hours: float = 2.0
     suspect_nats: float = 4.0
+    learn_days: int = 28
 
 
 @dataclass(frozen=True)
@@ -123,16 +128,34 @@ def fold_day(
     words, run = Vocabularies(), SubscriberRun()
     start = midnight(day)
     rows = load_observations(connection, words, impairment, start, start + timedelta(days=1) + STRAGGLERS)
-    sessions = own_sessions(rows, words, impairment, run.impaired_share, slot_of(start))
+    shares = load_shares(connection, day - timedelta(days=1), rule.learn_days)
+    sessions = own_sessions(rows, words, impairment, shares, run.impaired_share, slot_of(start))
     sessions = sessions.take(sessions.started_us < slot_of(start + timedelta(days=1)) * SLOT_US)
     usable = ~explained_sessions(sessions, words, known, slack)
     stored = _Stored.load(connection, words, day - timedelta(days=1))
     people = np.arange(len(words.subscribers), dtype=np.int32)
+    troubled = np.zeros(len(people), bool)
     for number, signal in enumerate(SIGNALS):
         run = SubscriberRun()
         run.state_ = stored.state(signal, people)
         run.learn(sessions.evidence(number, people, usable[:, number]), len(people), 0)
         _save(connection, day, signal, run, words, slot_of(start - timedelta(days=rule.days)))
+        troubled |= run.probability(len(people)) >= CERTAINLY_TROUBLED
+    healthy = ~troubled[sessions.subscriber]
+    _save_kinds(connection, day, count_kinds(sessions.take(healthy), words, usable[healthy]))
+
+
+def load_shares(connection: duckdb.DuckDBPyConnection, day: date, days: int) -> UsualShares:
+    """Return what was usual in the `days` days up to `day`."""
+    span = {"from": day - timedelta(days=days - 1), "to": day}
+    return UsualShares.learnt(connection.execute(read_sql("load_kinds"), span).fetchall())
+
+
+def _save_kinds(connection: duckdb.DuckDBPyConnection, day: date, counted: list[tuple[str, int, int]]) -> None:
+    kinds, sessions, exposed = zip(*counted, strict=True)
+    connection.register("kinds", pa.table({"kind": kinds, "sessions": sessions, "exposed": exposed}))
+    connection.execute(read_sql("save_kinds"), {"day": day})
+    connection.unregister("kinds")
 
 
 def _save(
@@ -202,12 +225,14 @@ class OwnTroubles:
         self.rule = rule
         self.impairment = impairment
         self._stored: _Stored | None = None
+        self._shares = UsualShares.learnt()
         self._first_slot = 0
 
     def start(self, connection: duckdb.DuckDBPyConnection, words: Vocabularies, folded: date | None) -> None:
         """Read where the runs stood at the end of the last day folded."""
         day = folded or date.min
         self._stored = _Stored.load(connection, words, day)
+        self._shares = self._shares if folded is None else load_shares(connection, folded, self.rule.learn_days)
         self._first_slot = 0 if folded is None else slot_of(midnight(folded) + timedelta(days=1))
 
     def find(self, scene: Scene, troubled: Mapping[str, Collection[str]], now: datetime) -> list[Trouble]:
@@ -226,7 +251,7 @@ class OwnTroubles:
         if not len(rows):
             return []
         run = SubscriberRun()
-        sessions = own_sessions(rows, scene.words, self.impairment, run.impaired_share, self._first_slot)
+        sessions = own_sessions(rows, scene.words, self.impairment, self._shares, run.impaired_share, self._first_slot)
         usable = ~explained_sessions(sessions, scene.words, scene.known, scene.onset_slack)
         found: list[Trouble] = []
         for number, signal in enumerate(SIGNALS):

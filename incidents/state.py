@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,8 +95,8 @@ class WatchState:
         """Return the first slot that may belong to an incident."""
         return slot_of(incident.onset_time - self.onset_slack)
 
-    def ranked(self, signal: Signal, first_slot: int, usable: Mask) -> list[Suspect]:
-        """Rank the cohorts that could carry the excess of a signal, and of those related to it, from a slot on."""
+    def ranked(self, signal: Signal, first_slot: int, usable: Mask, most: int = 10) -> list[Suspect]:
+        """Rank `most` cohorts that could carry the excess of a signal, and of those related to it, from a slot on."""
         numbers = numbers_of(related(signal))
         rows = usable & (self.rows.slot >= first_slot)
         return suspects(
@@ -104,16 +105,26 @@ class WatchState:
             self.recent.expected[rows][:, numbers] * (1 + self.scans[0].slack),
             dispersion=self.dispersion(signal),
             floor=self.scans[0].floor,
+            most=most,
         )
 
     def dispersion(self, signal: Signal) -> Array:
         """Return the dispersion of a signal and those related to it."""
         return np.array([self.scans[number].dispersion for number in numbers_of(related(signal))])
 
-    def surprise(self, signal: Signal, seen: Array, due: Array) -> Array:
+    def surprise(self, signal: Signal, seen: Array, due: Array, floor: float | None = None) -> Array:
         """Return the joint surprise of counts of a signal and those related to it, shape (..., signals), in nats."""
-        scan = self.scans[0]
-        return np.asarray(excess_llr(seen, due * (1 + scan.slack) + scan.floor, self.dispersion(signal)).sum(axis=-1))
+        slack, least = self.scans[0].slack, self.scans[0].floor if floor is None else floor
+        return np.asarray(excess_llr(seen, due * (1 + slack) + least, self.dispersion(signal)).sum(axis=-1))
+
+    def surprise_since(self, signal: Signal, mine: Mask, first_slot: int, floor: float | None = None) -> Array:
+        """Return for each slot from `first_slot` on how surprising the rows of a mask are from it on, in nats."""
+        numbers = numbers_of(related(signal))
+        mine = mine & (self.rows.slot >= first_slot)
+        place = self.rows.slot[mine] - first_slot
+        seen = _since(place, self.rows.fresh[mine][:, numbers])
+        due = _since(place, self.recent.expected[mine][:, numbers])
+        return self.surprise(signal, seen, due, floor)
 
     def threshold(self, group: Sequence[Signal], margin_nats: float) -> float:
         """Return the surprise from which a cohort is worth a look.
@@ -140,6 +151,12 @@ class WatchState:
         units = len(self.recent.index)
         for scan, new in zip(self.scans, evidence, strict=True):
             scan.learn(new, units, slot_of(now) - 1)
+
+
+def _since(place: NDArray[np.int64], values: NDArray[Any]) -> Array:
+    """Return for each slot the sums of each column from it on, shape (slots, columns)."""
+    sums = np.column_stack([np.bincount(place, column, minlength=1) for column in values.T])
+    return np.asarray(sums[::-1].cumsum(axis=0)[::-1], dtype=float)
 
 
 JOINT_PRICE = 1.0

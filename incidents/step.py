@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,11 @@ from detectors.finding import Cohort
 from detectors.localise import PRICE_PER_DIMENSION, Suspect
 from detectors.observations import SIGNALS, ImpairmentRule, moment_of, slot_of
 from detectors.poisson import excess_llr
-from incidents.affected import Affected, affected
+from incidents.affected import Affected, affected, blame
 from incidents.description import described, raised_signals
-from incidents.lifecycle import GROUPS, LifecycleRule, incident_id, is_over, overlap, related
+from incidents.lifecycle import GROUPS, LifecycleRule, has_dried_up, incident_id, is_over, overlap, related
 from incidents.model import Incident, Severity, Trouble, TroubleKind
+from incidents.naming import Search
 from incidents.state import Mask, WatchState, numbers_of
 from incidents.verdict import cohort_verdict
 from telemetry.contract import DIMENSIONS, Signal
@@ -33,6 +33,8 @@ MOST_LOOKS = 20
 SAME_COHORT = 0.5
 """Jaccard index from which two cohorts are taken for the same fault."""
 MOSTLY_COVERED = 0.7
+TRANSIENT = frozenset({"app_version", "title_id"})
+"""Dimensions whose values go out of use from one hour to the next."""
 DEVICE = DIMENSIONS.index("device_type")
 
 
@@ -43,6 +45,7 @@ class StepRules:
     margin_nats: float
     least_subscribers: int
     memory_buckets: int
+    least_blame: float
     lifecycle: LifecycleRule
     impairment: ImpairmentRule
 
@@ -124,7 +127,7 @@ class Step:
     def _investigated(self, group: Sequence[Signal], horizon: int) -> Incident | None:
         """Localise a suspicion; return the incident that it opens or widens, if it stands."""
         first, usable = self.last_slot - horizon + 1, ~self.state.recent.explained[:, SIGNALS.index(group[0])]
-        ranked = self.state.ranked(group[0], first, usable)
+        ranked, _ = Search(self.state, group[0], first, usable, self._threshold(group)).ranked()
         if not ranked or not self._stands(group, ranked[0], first, usable):
             return None
         signal = group[int(np.argmax(np.subtract(ranked[0].observed, ranked[0].expected)))]
@@ -170,20 +173,18 @@ class Step:
 
     def _onset(self, signal: Signal, cohort: Cohort, first: int, usable: Mask) -> datetime:
         """The start of the stretch up to now, from slot `first` on, that speaks most for the fault's own rate."""
-        numbers, recent, rows = numbers_of(related(signal)), self.state.recent, self.state.rows
-        mine = usable & (rows.slot >= first)
+        rows, mine = self.state.rows, usable & (self.state.rows.slot >= first)
         mine[mine] = members(self.state.words, rows.codes[mine], cohort)
-        place, count = np.clip(rows.slot[mine] - first, 0, self.last_slot - first), self.last_slot - first + 1
-        seen = _since(place, rows.fresh[mine][:, numbers], count)
-        due = _since(place, recent.expected[mine][:, numbers], count)
-        best = int(self.state.surprise(signal, seen, due).argmax())
+        best = int(self.state.surprise_since(signal, mine, first).argmax())
+        numbers = numbers_of(related(signal))
         struck = mine & rows.fresh[:, numbers].any(axis=1) & (rows.slot >= first + best)
         return moment_of(int(rows.first_us[struck].min()))
 
     # -- going on
 
     def _advanced(self, incident: Incident) -> Incident:
-        if is_over(*self._buckets(incident), self.rules.lifecycle):
+        seen, due, exposures = self._buckets(incident)
+        if is_over(seen, due, exposures, self.rules.lifecycle) or self._is_gone(incident, seen, exposures):
             return self._described(replace(incident, resolved_time=self.now), ())
         if self._struck(incident) < incident.observed * RELOCATE_GROWTH + 1:
             return self._described(incident, ())
@@ -206,18 +207,39 @@ class Step:
         due = np.bincount(place, self.state.recent.model.usual(mine)[:, number], count)
         return seen.astype(float), due.astype(float), np.bincount(place, minlength=count).astype(float)
 
+    def _is_gone(self, incident: Incident, seen: Array, exposures: Array) -> bool:
+        """Whether nobody is left in the cohort, though everybody else is there: only versions and titles go."""
+        if not TRANSIENT & {name for name, _ in incident.cohort.values}:
+            return False
+        rows = self.state.rows
+        bucket = rows.slot[rows.exposed[:, SIGNALS.index(incident.signal)]] // SLOTS_PER_BUCKET
+        first = self.last_slot // SLOTS_PER_BUCKET - len(exposures) + 1
+        everyone = np.bincount(bucket[bucket >= first] - first, minlength=len(exposures))[: len(exposures)]
+        return has_dried_up(exposures, everyone.astype(float), seen, self.rules.lifecycle)
+
     def _relocated(self, incident: Incident) -> Incident:
         """Name a better cohort if one explains the same excess by a margin."""
-        first, free = self.state.first_slot(incident), self._free_for(incident)
-        ranked = self.state.ranked(incident.signal, first, free)
+        search = self._search(incident)
+        ranked, total = search.ranked()
         if not ranked:
             return self._described(incident, ())
-        current = next((s.gain for s in ranked if self._name(s) == incident.cohort), self._gain(incident))
-        if ranked[0].gain > current + self.rules.lifecycle.switch_nats:
+        if (
+            self._name(ranked[0]) != incident.cohort
+            and total > self._total(incident, search) + self.rules.lifecycle.switch_nats
+        ):
             cohort = self._name(ranked[0])
-            onset = self._onset(incident.signal, cohort, first, free)
+            onset = self._onset(incident.signal, cohort, search.first_slot, search.usable)
             incident = replace(incident, cohort=cohort, onset_time=onset)
         return self._described(incident, ranked)
+
+    def _search(self, incident: Incident) -> Search:
+        """Where an incident's cohort is looked for anew."""
+        first, group = self.state.first_slot(incident), related(incident.signal)
+        return Search(self.state, incident.signal, first, self._free_for(incident), self._threshold(group))
+
+    def _total(self, incident: Incident, search: Search) -> float:
+        """What an incident explains together with the best cohort beside it."""
+        return search.account(self.state.inside(self.state.rows, incident), len(incident.cohort.values))
 
     def _free_for(self, incident: Incident) -> Mask:
         """Rows that no other incident explains."""
@@ -235,10 +257,11 @@ class Step:
         """Widen an open incident that is part of what was just found, if one cohort explains both."""
         if signal not in related(incident.signal):
             return None
-        rows, first = self.state.rows, self.state.first_slot(incident)
-        ranked = self.state.ranked(incident.signal, first, self._free_for(incident))
-        if not ranked:
+        rows, search = self.state.rows, self._search(incident)
+        ranked, total = search.ranked()
+        if not ranked or total < self._gain(incident) + suspect.gain - search.price:
             return None
+        first = search.first_slot
         since, own = rows.slot >= first, self.state.inside(rows, incident)
         joint, new = ranked[0].holds(rows.codes) & since, suspect.holds(rows.codes) & since
         struck = np.asarray(rows.fresh[:, numbers_of(related(signal))].any(axis=1), dtype=bool)
@@ -258,9 +281,10 @@ class Step:
 
     def _affected(self, incident: Incident) -> list[Affected]:
         rows = self.state.rows.take(self.state.inside(self.state.rows, incident))
+        blamed = blame(rows, self.state.recent.model.usual(rows))
         known = [self.state.words.subscribers.find(s) for s in self.troubled.get(incident.incident_id, ())]
         signals = raised_signals(self.state, incident, related(incident.signal))
-        return affected(rows, signals, self.rules.impairment, known)
+        return affected(rows, signals, self.rules.impairment, blamed, self.rules.least_blame, known)
 
     def _complete(self, incident: Incident) -> list[Trouble]:
         return [self._trouble(incident, person) for person in self._affected(incident)]
@@ -307,9 +331,3 @@ class Step:
 
     def _subscriber(self, code: int) -> str:
         return self.state.words.subscribers.text(code)
-
-
-def _since(place: NDArray[np.int64], values: NDArray[Any], count: int) -> Array:
-    """Return for each slot the sums of each column from it on, shape (count, columns)."""
-    sums = np.column_stack([np.bincount(place, column, count) for column in values.T])
-    return np.asarray(sums[::-1].cumsum(axis=0)[::-1], dtype=float)

@@ -59,6 +59,7 @@ class WatchRule:
     learn_after: timedelta = STRAGGLERS
     margin_nats: float = 4.0
     least_subscribers: int = 4
+    least_blame: float = float(__import__("os").environ.get("LB", "0.6"))
     onset_slack: timedelta = timedelta(minutes=15)
 
 
@@ -148,6 +149,7 @@ class Watch:
             self.rule.margin_nats,
             self.rule.least_subscribers,
             self.rule.memory_hours * BUCKETS_PER_HOUR,
+            self.rule.least_blame,
             self.lifecycle,
             self.impairment,
         )

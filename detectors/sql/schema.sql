@@ -80,3 +80,12 @@ CREATE TABLE IF NOT EXISTS subscriber_runs (
     impaired INTEGER NOT NULL,
     sessions INTEGER NOT NULL
 );
+
+-- One row a day and kind of session: how many sessions of people without a fault of their own were of that kind, of how
+-- many that could have been. What is usual for everybody is learnt from it.
+CREATE TABLE IF NOT EXISTS session_kinds (
+    day DATE NOT NULL,
+    kind VARCHAR NOT NULL,
+    sessions BIGINT NOT NULL,
+    exposed BIGINT NOT NULL
+);

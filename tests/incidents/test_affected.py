@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detectors.observations import SIGNALS, ImpairmentRule, Observations
-from incidents.affected import Affected, affected
+from incidents.affected import Affected, affected, blame
 from telemetry.contract import Signal
 
 RULE = ImpairmentRule()
@@ -39,8 +39,13 @@ def slices(*rows: dict[str, Any]) -> Observations:
     return Observations(bad=bad, **{name: column(name, usual.get(name, zeros(name))) for name in names})
 
 
+def found_in(rows: Observations, signals=ALL, known=(), sure: float = 1.0, least: float = 0.6) -> list[Affected]:
+    """Who is affected if every impairment is the fault's with probability `sure`."""
+    return affected(rows, signals, RULE, np.full((len(rows), len(SIGNALS)), sure), least, known)
+
+
 def one(*rows: dict[str, Any]) -> Affected:
-    (person,) = affected(slices(*rows), ALL, RULE)
+    (person,) = found_in(slices(*rows))
     return person
 
 
@@ -63,29 +68,29 @@ FINE: dict[str, Any] = {}
     ],
 )
 def test_who_is_troubled_and_by_what(rows: list[dict[str, Any]], signal: Signal | None) -> None:
-    found = affected(slices(*rows), ALL, RULE)
+    found = found_in(slices(*rows))
     assert [person.signal for person in found] == ([] if signal is None else [signal])
 
 
 def test_stalls_are_judged_over_the_session() -> None:
     slow_burn = [{"session": 1, "stalled_ms": 7_000, "bad": {Signal.BUFFERING}}, *[{"session": 1}] * 5]
-    assert affected(slices(*slow_burn), ALL, RULE) == []
+    assert found_in(slices(*slow_burn)) == []
     faint = [{"session": 1, "stalled_ms": 5_900}, {"session": 1, "stalled_ms": 5_900, "playing_ms": 200_000}]
-    assert [person.signal for person in affected(slices(*faint), ALL, RULE)] == [Signal.BUFFERING]
+    assert [person.signal for person in found_in(slices(*faint))] == [Signal.BUFFERING]
 
 
 def test_stalls_that_are_usual_for_a_person_are_none() -> None:
-    assert affected(slices(STALLED | {"own_ratio": 0.05}), ALL, RULE) == []
+    assert found_in(slices(STALLED | {"own_ratio": 0.05})) == []
 
 
 def test_only_what_the_incident_raises_counts() -> None:
-    assert affected(slices(FAILED), (Signal.ACCESS,), RULE) == []
+    assert found_in(slices(FAILED), (Signal.ACCESS,)) == []
 
 
 def test_those_who_know_are_left_out() -> None:
     rows = slices(FAILED, FAILED | {"subscriber": 3})
-    assert [person.subscriber for person in affected(rows, ALL, RULE, known={0})] == [3]
-    assert [person.subscriber for person in affected(rows, ALL, RULE, known={-1})] == [0, 3]
+    assert [person.subscriber for person in found_in(rows, known={0})] == [3]
+    assert [person.subscriber for person in found_in(rows, known={-1})] == [0, 3]
 
 
 def test_times_and_counts_are_those_of_the_bad_slices() -> None:
@@ -103,4 +108,38 @@ def test_the_commonest_device_is_named_and_none_if_unknown() -> None:
 
 
 def test_nobody_is_troubled_by_nothing() -> None:
-    assert affected(Observations.empty(), ALL, RULE) == []
+    assert found_in(Observations.empty()) == []
+
+
+def test_a_session_that_was_probably_bad_by_chance_is_no_trouble() -> None:
+    assert found_in(slices(FAILED), sure=0.5) == []
+    assert [person.impaired for person in found_in(slices(FAILED, FAILED), sure=0.5)] == [2]  # 1 - 0.5 * 0.5
+
+
+def busy(failing: int, of: int, slot: int) -> list[dict[str, Any]]:
+    return [(FAILED if i < failing else FINE) | {"slot": slot} for i in range(of)]
+
+
+def blamed(rows: list[dict[str, Any]], usual: float = 0.01) -> np.ndarray:
+    observed = slices(*rows)
+    return blame(observed, np.full((len(observed), len(SIGNALS)), usual))[:, SIGNALS.index(Signal.FAILURE)]
+
+
+def test_blame_is_the_share_of_impairments_that_are_more_than_usual() -> None:
+    share = blamed(busy(failing=40, of=100, slot=300))
+    assert share == pytest.approx(1 - 1 / 40, abs=0.01)
+    assert blamed(busy(failing=2, of=200, slot=300)) == pytest.approx(0.0)
+
+
+def test_when_the_fault_is_over_a_failure_is_blamed_on_it_less() -> None:
+    rows = busy(failing=40, of=100, slot=300) + busy(failing=5, of=500, slot=360)
+    share = blamed(rows)
+    assert share[0] > 0.95
+    assert share[-1] < share[0]
+    assert np.all((share >= 0) & (share <= 1))
+
+
+def test_somebody_prone_to_stalls_is_struck_by_chance_more_often() -> None:
+    rows = [STALLED | {"stalling_factor": factor, "slot": 300} for factor in (1.0, 1.0, 8.0)]
+    steady, _, prone = blame(slices(*rows), np.full((3, len(SIGNALS)), 0.2))[:, SIGNALS.index(Signal.BUFFERING)]
+    assert 0 < prone < steady < 1

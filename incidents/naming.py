@@ -1,0 +1,92 @@
+"""Which cohort to name, when what is seen may be two faults at once.
+
+The best single cohort for two faults is often one that holds both, say their country. It is a worse account than the
+two by name: their rates differ, and between them lie people whom nothing ails. So a cohort is judged by what it
+explains and by what the best cohort beside it would explain of the rest, less the price of naming another. Each counts
+from its own onset: a fault that joins another begins later, and that is often what tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from detectors.localise import PRICE_PER_DIMENSION, Suspect
+from incidents.state import Mask, WatchState
+from telemetry.contract import Signal
+
+MOST_CANDIDATES = 12
+"""Cohorts that are tried with another beside them; the best ones of different subsets of dimensions."""
+CONSIDERED = 60
+FLOOR = 0.02
+"""Added to what is due of each cohort: the scan's own floor would weigh against two cohorts where hardly any is due."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where an explanation is looked for.
+
+    Parameters
+    ----------
+    state
+        What is in memory.
+    signal
+        What is wrong; signals related to it are looked at with it.
+    first_slot
+        From when on.
+    usable
+        Rows that nothing else explains, shape (n,).
+    price
+        Nats that naming another cohort costs: what it takes to open an incident.
+    """
+
+    state: WatchState
+    signal: Signal
+    first_slot: int
+    usable: Mask
+    price: float
+
+    def ranked(self) -> tuple[list[Suspect], float]:
+        """Return suspects, the one that belongs to the best account first, and that account's gain in nats."""
+        found = self.state.ranked(self.signal, self.first_slot, self.usable, CONSIDERED)
+        if not found:
+            return [], 0.0
+        if found[0].gain < 2 * self.price:  # too little for two
+            return found, found[0].gain
+        totals = {suspect: self.total(suspect) for suspect in _varied(found)}
+        best = max(totals, key=lambda suspect: totals[suspect])
+        return [best, *(suspect for suspect in found if suspect != best)], totals[best]
+
+    def total(self, suspect: Suspect) -> float:
+        """Return what a suspect explains together with the best one beside it, in nats."""
+        return self.account(suspect.holds(self.state.rows.codes), len(suspect.subset))
+
+    def account(self, inside: Mask, dimensions: int) -> float:
+        """Return what a cohort explains together with the best one beside it, in nats.
+
+        Parameters
+        ----------
+        inside
+            Which rows are the cohort's, shape (n,).
+        dimensions
+            How many it names.
+        """
+        gain = self._gain(inside, dimensions)
+        others = self.state.ranked(self.signal, self.first_slot, self.usable & ~inside, 1)
+        if not others:
+            return gain
+        beside = others[0].holds(self.state.rows.codes) & ~inside
+        return gain + max(self._gain(beside, len(others[0].subset)) - self.price, 0.0)
+
+    def _gain(self, inside: Mask, dimensions: int) -> float:
+        """What one cohort explains from its most telling onset on."""
+        surprise = self.state.surprise_since(self.signal, self.usable & inside, self.first_slot, FLOOR)
+        return float(surprise.max()) - PRICE_PER_DIMENSION * dimensions
+
+
+def _varied(found: Sequence[Suspect]) -> list[Suspect]:
+    """Return the best suspects of different subsets of dimensions."""
+    by_subset: dict[tuple[int, ...], Suspect] = {}
+    for suspect in found:
+        by_subset.setdefault(suspect.subset, suspect)
+    return list(by_subset.values())[:MOST_CANDIDATES]
