@@ -59,14 +59,26 @@ def learn_day(connection: duckdb.DuckDBPyConnection, day: date, days: int, rule:
     rule
         What counts as impaired.
     """
+    first = _is_first(connection)
+    if not first:  # judged as it was live, by the normals of the days before it
+        _learn_cohorts(connection, day, rule)
+    _learn_normals(connection, day, days, rule)
+    if first:  # which has none but its own
+        _learn_cohorts(connection, day, rule)
+    connection.execute("INSERT INTO learnt_days VALUES ($day)", {"day": day})
+
+
+def _is_first(connection: duckdb.DuckDBPyConnection) -> bool:
+    return not connection.execute("SELECT EXISTS (FROM learnt_days)").fetchall()[0][0]
+
+
+def _learn_normals(connection: duckdb.DuckDBPyConnection, day: date, days: int, rule: ImpairmentRule) -> None:
     since = {"from": day - timedelta(days=days - 1)}
     connection.execute(read_sql("learn_devices"), {"day": day})
     connection.execute(read_sql("device_normals"), since)
     connection.execute(read_sql("learn_subscribers"), {**rule.session_parameters, "day": day, "clip": CLIP_RATIO})
     priors = {"prior_ms": PRIOR_MS, "prior_starts": PRIOR_STARTS, "prior_stalling": PRIOR_STALLING}
     connection.execute(read_sql("subscriber_normals"), {**since, **priors})
-    _learn_cohorts(connection, day, rule)
-    connection.execute("INSERT INTO learnt_days VALUES ($day)", {"day": day})
 
 
 def _learn_cohorts(connection: duckdb.DuckDBPyConnection, day: date, rule: ImpairmentRule) -> None:

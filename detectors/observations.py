@@ -174,6 +174,8 @@ class Observations:
     own_ratio, stalling_factor
         The viewer's usual rebuffering ratio, and how many times more of their sessions stall badly than of others',
         shape (n,).
+    startup_ratio
+        How many times the usual start-up time it took; NaN if nothing started, shape (n,).
     first_us, last_us
         First and last event of the slice, microseconds since 1970, shape (n,).
     """
@@ -191,6 +193,7 @@ class Observations:
     stalled_ms: NDArray[np.int64]
     own_ratio: NDArray[np.float64]
     stalling_factor: NDArray[np.float64]
+    startup_ratio: NDArray[np.float64]
     first_us: Times
     last_us: Times
     error_class: Codes
@@ -244,6 +247,7 @@ class Observations:
             stalled_ms=number,
             own_ratio=share,
             stalling_factor=share,
+            startup_ratio=share,
             first_us=number,
             last_us=number,
             error_class=code,
@@ -327,6 +331,7 @@ def from_arrow(table: pa.Table, vocabularies: Vocabularies) -> Observations:
         stalled_ms=numbers("stalled_ms"),
         own_ratio=numbers("own_ratio", float),
         stalling_factor=numbers("stalling_factor", float),
+        startup_ratio=numbers("startup_ratio", float),
         first_us=times("first_time"),
         last_us=times("last_time"),
         error_class=vocabularies.error_classes.encode(column["error_class"]),

@@ -44,7 +44,11 @@ class Recent:
         self.explained: Flags = np.zeros((0, len(SIGNALS)), bool)
 
     def update(
-        self, changed: Observations, explained: Callable[[Observations], Flags], oldest_slot: int
+        self,
+        changed: Observations,
+        explained: Callable[[Observations], Flags],
+        oldest_slot: int,
+        level: Callable[[Observations], Array] | None = None,
     ) -> list[Evidence]:
         """Put in slices that are new or have changed, and forget what is older than `oldest_slot`.
 
@@ -58,6 +62,8 @@ class Recent:
             Says which rows a known incident accounts for.
         oldest_slot
             The first slot to remember.
+        level
+            Says how many times the model's expectation is due of each row and signal, shape (n, 4); None for once.
 
         Returns
         -------
@@ -69,6 +75,7 @@ class Recent:
         stay = before.take(~np.isin(before.key, changed.key))
         rows = Observations.concat([stay, changed]).with_fresh(self.memory_slots)
         expected, flags = self.model.expected(rows), explained(rows)
+        expected = expected if level is None else expected * level(rows)
         changes = self._difference(touched, rows, expected, flags)
         keep, recent = ~touched & (self.rows.slot >= oldest_slot), rows.slot >= oldest_slot
         self.rows = Observations.concat([self.rows.take(keep), rows.take(recent)])

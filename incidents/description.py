@@ -127,6 +127,8 @@ def _sentences(state: WatchState, incident: Incident, classes: Counter[str]) -> 
         f"{incident.expected:.1f} would be usual."
     ]
     sentences += [sentence for name, _ in incident.cohort.values if (sentence := _contrast(state, incident, name))]
+    if incident.settled:
+        sentences.append("It is slight and has gone on for a day or more: it is taken to be the new level.")
     if classes:
         name, count = classes.most_common(1)[0]
         sentences.append(f"{count} of {classes.total()} errors were of the class {name}.")

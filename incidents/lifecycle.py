@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ class LifecycleRule:
     missed_exposures, dried_share
         Exposures that a cohort's traffic must be short of, and the share (0 to 1) of these that may still come, before
         a version or a title is taken to be gone.
+    settle_hours, settle_ratio
+        An incident open for so long, with fewer than so many times the people struck that are usual, is the new level.
     """
 
     major_subscribers: int = 100
@@ -49,6 +51,8 @@ class LifecycleRule:
     switch_nats: float = 2.0
     missed_exposures: int = 150
     dried_share: float = 0.1
+    settle_hours: float = 24.0
+    settle_ratio: float = 3.0
 
 
 def incident_id(signal: Signal, cohort: Cohort, detected: datetime) -> str:
@@ -100,6 +104,12 @@ def is_over(observed: Array, expected: Array, exposures: Array, rule: LifecycleR
     last = slice(len(observed) - rule.quiet_buckets, None)
     quiet = bool(np.all(observed[last] <= np.maximum(1.0, 2 * expected[last])))
     return quiet and recovery_evidence(observed, expected, exposures, rule.persistence) >= rule.recovered_nats
+
+
+def is_settled(open_for: timedelta, observed: float, expected: float, rule: LifecycleRule) -> bool:
+    """Return whether an excess that goes on is to be taken for the new level: it is slight, and has lasted."""
+    lasting = open_for >= timedelta(hours=rule.settle_hours)
+    return lasting and observed < rule.settle_ratio * max(expected, 1.0)
 
 
 def has_dried_up(exposures: Array, everyone: Array, impaired: Array, rule: LifecycleRule) -> bool:

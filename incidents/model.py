@@ -52,7 +52,8 @@ class Incident:
     """One fault of one cohort, from onset to resolution.
 
     `incident_id` is derived from the signal, the first cohort and the window of detection, so a window that is
-    run twice opens the same incident. `resolved_time` is None while it is open.
+    run twice opens the same incident. `resolved_time` is None while it is open. `settled` says that it was resolved
+    because it is slight and goes on: what was an excess is taken to be the new level.
     """
 
     incident_id: str
@@ -72,6 +73,7 @@ class Incident:
     alternatives: tuple[Alternative, ...] = ()
     chart: tuple[ChartPoint, ...] = ()
     merged_into: str | None = None
+    settled: bool = False
 
     @property
     def is_open(self) -> bool:

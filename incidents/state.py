@@ -69,7 +69,8 @@ class WatchState:
         """Put in slices that are new or changed, and forget what is older than `oldest`."""
         incidents = tuple(known)
         explain: Callable[[Observations], Flags] = lambda rows: self.explained(rows, incidents)  # noqa: E731
-        self._absorb(self.recent.update(changed, explain, slot_of(oldest)), now)
+        level: Callable[[Observations], Array] = lambda rows: self.level(rows, incidents)  # noqa: E731
+        self._absorb(self.recent.update(changed, explain, slot_of(oldest), level), now)
 
     def explain(self, known: Iterable[Incident], now: datetime) -> None:
         """Take what `known` incidents account for out of the evidence, and bring back what they no longer do."""
@@ -83,6 +84,20 @@ class WatchState:
             for signal in related(incident.signal):
                 flags[:, SIGNALS.index(signal)] |= inside
         return flags
+
+    def level(self, rows: Observations, known: Iterable[Incident]) -> Array:
+        """Return how many times the model's expectation is due of each row and signal, shape (n, 4).
+
+        What a settled incident left behind is the new level of its cohort from then on.
+        """
+        times = np.ones((len(rows), len(SIGNALS)))
+        for incident in known:
+            if incident.settled and incident.resolved_time is not None:
+                since = rows.slot >= slot_of(incident.resolved_time)
+                since[since] = members(self.words, rows.codes[since], incident.cohort)
+                rise = max(incident.observed / max(incident.expected, 1.0), 1.0)
+                times[since, SIGNALS.index(incident.signal)] *= rise
+        return times
 
     def inside(self, rows: Observations, incident: Incident) -> Mask:
         """Return which rows are in an incident's cohort while it ran."""

@@ -17,7 +17,7 @@ from detectors.observations import SIGNALS, ImpairmentRule, moment_of, slot_of
 from detectors.poisson import excess_llr
 from incidents.affected import Affected, affected, blame
 from incidents.description import described, raised_signals
-from incidents.lifecycle import GROUPS, LifecycleRule, has_dried_up, incident_id, is_over, overlap, related
+from incidents.lifecycle import GROUPS, LifecycleRule, has_dried_up, incident_id, is_over, is_settled, overlap, related
 from incidents.model import Incident, Severity, Trouble, TroubleKind
 from incidents.naming import Search
 from incidents.state import Mask, WatchState, numbers_of
@@ -26,6 +26,8 @@ from telemetry.contract import DIMENSIONS, Signal
 
 Array = NDArray[np.float64]
 
+MOST_DRIFTS = 3
+"""Cohorts whose normal has drifted that are looked behind in one search."""
 RELOCATE_GROWTH = 1.1
 """An incident is located anew when a tenth more people are struck than when it was located last."""
 MOST_LOOKS = 20
@@ -46,6 +48,8 @@ class StepRules:
     least_subscribers: int
     memory_buckets: int
     least_blame: float
+    least_ratio: float
+    least_slowdown: float
     lifecycle: LifecycleRule
     impairment: ImpairmentRule
 
@@ -127,8 +131,14 @@ class Step:
     def _investigated(self, group: Sequence[Signal], horizon: int) -> Incident | None:
         """Localise a suspicion; return the incident that it opens or widens, if it stands."""
         first, usable = self.last_slot - horizon + 1, ~self.state.recent.explained[:, SIGNALS.index(group[0])]
-        ranked, _ = Search(self.state, group[0], first, usable, self._threshold(group)).ranked()
-        if not ranked or not self._stands(group, ranked[0], first, usable):
+        for _ in range(MOST_DRIFTS):
+            ranked, _ = Search(self.state, group[0], first, usable, self._threshold(group)).ranked()
+            if not ranked or not self._stands(group, ranked[0], first, usable):
+                return None
+            if self._is_material(group, ranked[0], first, usable):
+                break
+            usable &= ~ranked[0].holds(self.state.rows.codes)  # normal has drifted there; a fault may hide behind it
+        else:
             return None
         signal = group[int(np.argmax(np.subtract(ranked[0].observed, ranked[0].expected)))]
         for incident in self._open():
@@ -139,14 +149,32 @@ class Step:
 
     def _stands(self, group: Sequence[Signal], suspect: Suspect, first_slot: int, usable: Mask) -> bool:
         """Whether a suspect is surprising still when everybody counts once, however often they were struck."""
-        rows = self.state.rows
-        mine = usable & (rows.slot >= first_slot) & suspect.holds(rows.codes)
-        struck = [rows.subscriber[mine & rows.fresh[:, number]] for number in numbers_of(group)]
-        people = np.array([len(np.unique(who)) for who in struck], float)
+        struck = self._people(group, suspect, first_slot, usable)
+        people = np.array([len(who) for who in struck], float)
         floor = self.state.scans[0].floor
         surprise = excess_llr(people, np.array(suspect.expected) + floor, self.state.dispersion(group[0])).sum()
         enough = len(np.unique(np.concatenate(struck))) >= self.rules.least_subscribers
         return enough and float(surprise) >= self._threshold(group)
+
+    def _people(
+        self, group: Sequence[Signal], suspect: Suspect, first_slot: int, usable: Mask
+    ) -> list[NDArray[np.int32]]:
+        """The different people struck in a suspect cohort, by signal of the group."""
+        rows = self.state.rows
+        mine = usable & (rows.slot >= first_slot) & suspect.holds(rows.codes)
+        return [np.unique(rows.subscriber[mine & rows.fresh[:, number]]) for number in numbers_of(group)]
+
+    def _is_material(self, group: Sequence[Signal], suspect: Suspect, first_slot: int, usable: Mask) -> bool:
+        """Whether an excess, however sure, is large enough to matter: normal may drift, and nobody is worse off."""
+        people = np.array([len(who) for who in self._people(group, suspect, first_slot, usable)], float)
+        if people.sum() < self.rules.least_ratio * max(sum(suspect.expected), 1.0):
+            return False
+        if group[int(np.argmax(people - suspect.expected))] is not Signal.STARTUP:
+            return True
+        rows = self.state.rows
+        ratios = rows.startup_ratio[usable & (rows.slot >= first_slot) & suspect.holds(rows.codes)]
+        ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
+        return bool(len(ratios) and np.median(ratios) >= self.rules.least_slowdown)
 
     def _opened(self, signal: Signal, ranked: Sequence[Suspect], first_slot: int, usable: Mask) -> Incident:
         cohort = self._name(ranked[0])
@@ -186,6 +214,8 @@ class Step:
         seen, due, exposures = self._buckets(incident)
         if is_over(seen, due, exposures, self.rules.lifecycle) or self._is_gone(incident, seen, exposures):
             return self._described(replace(incident, resolved_time=self.now), ())
+        if is_settled(self.now - incident.detected_time, incident.observed, incident.expected, self.rules.lifecycle):
+            return self._described(replace(incident, resolved_time=self.now, settled=True), ())
         if self._struck(incident) < incident.observed * RELOCATE_GROWTH + 1:
             return self._described(incident, ())
         return self._relocated(incident)
@@ -306,8 +336,11 @@ class Step:
         )
 
     def _all_clears(self, changed: Sequence[Incident]) -> list[Trouble]:
-        """Everybody troubled by an incident that closed now hears that it is over; deciding leaves out the untold."""
-        closed = [incident for incident in changed if incident.resolved_time == self.now]
+        """Everybody troubled by an incident that closed now hears that it is over; deciding leaves out the untold.
+
+        One that settled is not over.
+        """
+        closed = [incident for incident in changed if incident.resolved_time == self.now and not incident.settled]
         return [
             self._all_clear(incident, person)
             for incident in closed

@@ -50,6 +50,12 @@ class WatchRule:
         many places, and then the evidence itself.
     least_subscribers
         People struck below which nothing is an incident.
+    least_ratio
+        How many times the people struck that are usual make a fault; less is a drift of what is normal.
+    least_slowdown
+        How many times the usual the median start must take before slow starts are a fault.
+    least_blame
+        Probability (0 to 1) that a bad session was the fault's from which its viewer counts as affected.
     onset_slack
         How long before the estimated onset a struck session may still belong to the incident.
     """
@@ -59,7 +65,9 @@ class WatchRule:
     learn_after: timedelta = STRAGGLERS
     margin_nats: float = 4.0
     least_subscribers: int = 4
-    least_blame: float = float(__import__("os").environ.get("LB", "0.6"))
+    least_ratio: float = 1.75
+    least_slowdown: float = 1.3
+    least_blame: float = 0.6
     onset_slack: timedelta = timedelta(minutes=15)
 
 
@@ -150,6 +158,8 @@ class Watch:
             self.rule.least_subscribers,
             self.rule.memory_hours * BUCKETS_PER_HOUR,
             self.rule.least_blame,
+            self.rule.least_ratio,
+            self.rule.least_slowdown,
             self.lifecycle,
             self.impairment,
         )
@@ -205,7 +215,8 @@ def _anomalous(counts: HourlyCounts, words: Vocabularies, known: Sequence[Incide
     for incident in known:
         plain = Cohort(tuple(value for value in incident.cohort.values if value[0] != "title_id"))
         first = slot_of(incident.onset_time) // SLOTS_PER_HOUR
-        last = FOREVER if incident.resolved_time is None else slot_of(incident.resolved_time) // SLOTS_PER_HOUR
+        until = None if incident.settled else incident.resolved_time
+        last = FOREVER if until is None else slot_of(until) // SLOTS_PER_HOUR
         inside = (counts.hour >= first) & (counts.hour <= last)
         struck |= inside & members(words, counts.codes, plain)
     return struck

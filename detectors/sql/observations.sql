@@ -23,6 +23,7 @@ SELECT
         AND s.startup_ms > $slow_ms + d.startup_ms * coalesce(n.startup_factor, 1),
         FALSE
     ) AS startup,
+    s.startup_ms / (d.startup_ms * coalesce(n.startup_factor, 1)) AS startup_ratio,
     s.failed > 0 AS failure,
     s.denied > 0 AND coalesce(s.error_class NOT IN (SELECT unnest($account_classes)), TRUE) AS access,
     s.denied > 0 AND coalesce(s.error_class IN (SELECT unnest($account_classes)), FALSE) AS account

@@ -36,6 +36,7 @@ def incident_row(incident: Incident) -> dict[str, Any]:
         "chart": [_point_document(point) for point in incident.chart],
         "merged_into": incident.merged_into,
         "updated_time": incident.updated_time,
+        "settled": incident.settled,
     }
 
 
@@ -59,6 +60,7 @@ def incident_from(row: Row) -> Incident:
         alternatives=tuple(_alternative_from(document) for document in row["alternatives"]),
         chart=tuple(_point_from(document) for document in row["chart"]),
         merged_into=row["merged_into"],
+        settled=row["settled"],
     )
 
 

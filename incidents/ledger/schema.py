@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -77,6 +78,7 @@ incidents = Table(
     Column("chart", JSON, nullable=False),
     Column("merged_into", String(64), ForeignKey("incidents.incident_id")),
     Column("updated_time", UtcTime, nullable=False),
+    Column("settled", Boolean, nullable=False, server_default=false()),
     Index(None, "resolved_time"),
     Index(None, "detected_time"),
 )
