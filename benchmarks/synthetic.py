@@ -14,16 +14,16 @@ from telemetry.contract import DIMENSIONS
 
 VALUES = {
     "country": 3,
-    "region": 9,
-    "isp": 12,
-    "cdn": 3,
+    "region": 18,
+    "isp": 24,
+    "cdn": 4,
     "device_type": 6,
-    "app_version": 12,
+    "app_version": 24,
     "connection_type": 4,
     "content_type": 2,
     "title_id": 400,
 }
-"""How many values each dimension has; together they make some 20,000 cohorts of up to three dimensions."""
+"""How many values each dimension has; together they make up to 27,000 cohorts of one to three dimensions."""
 SHARES = np.array([0.03, 0.04, 0.01, 0.005])
 """How often a slice is impaired, in the order of `SIGNALS`."""
 FIRST_SLOT = 5_900_000
