@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -52,7 +53,10 @@ def write_static(world: Path, out: Path, span: Window, now: datetime) -> None:
     now
         A row that claims to be received more than a day later is not believed.
     """
-    with Warehouse() as warehouse:
+    with (
+        TemporaryDirectory(prefix="prebuffer-static-") as folder,
+        Warehouse(Path(folder) / "events.duckdb") as warehouse,
+    ):
         ingest(warehouse, world, now=now)
         times = {"start": naive_utc(span.start), "end": naive_utc(span.end)}
         warehouse.connection.execute(_sql("static_sessions"), {**times, **LIMITS})

@@ -146,10 +146,11 @@ def read_notices(out: Path) -> pd.DataFrame:
 
 
 def _table(path: Path, times: Iterable[str]) -> pd.DataFrame:
+    """Read a table; a time that it lacks is missing in every row."""
     frame: pd.DataFrame = pq.read_table(path).to_pandas()
     for name in times:
-        moments = pd.to_datetime(frame[name], utc=True)
-        frame[name] = moments.dt.tz_localize(None).astype("datetime64[us]")
+        given = frame[name] if name in frame else pd.Series(pd.NaT, frame.index)
+        frame[name] = pd.to_datetime(given, utc=True).dt.tz_localize(None).astype("datetime64[us]")
     return frame
 
 

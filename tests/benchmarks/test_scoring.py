@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -149,6 +150,16 @@ def test_a_notice_to_somebody_who_is_well_costs(everyday, tmp_path):
     after = score_replay(everyday.path, out)
     assert after["score"] < before["score"]
     assert after["notices"]["unimpaired_per_10k_subscriber_days"] == pytest.approx(20 / 500 / 2 * 10_000)
+
+
+def test_a_truth_without_complaints_is_scored_without_them(everyday, draw_replay, tmp_path):
+    world = tmp_path / "world"
+    shutil.copytree(everyday.path / "truth", world / "truth")
+    truth(everyday, "episodes").drop(columns="first_complaint_time").to_parquet(world / "truth" / "episodes.parquet")
+    out = draw_replay(everyday, 2)
+    found, whole = score_replay(world, out), score_replay(everyday.path, out)
+    assert found["notices"]["complaints"] == 0
+    assert found["notices"]["recall"] == whole["notices"]["recall"]
 
 
 def test_retries_weigh_no_more_than_their_subscriber():
