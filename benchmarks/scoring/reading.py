@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow.parquet as pq
 
 from benchmarks.scoring.cohorts import Cohort, parse_cohort
+from telemetry.adapters.reading import quoted
 from telemetry.time import naive_utc
 
 HISTORY = timedelta(days=7)
@@ -94,11 +96,16 @@ def read_truth(world: Path) -> Truth:
     episode_times = ("start", "first_bad_time", "second_bad_time", "end", "first_complaint_time")
     episodes = _table(folder / "episodes.parquet", episode_times)
     incidents = _table(folder / "incidents.parquet", ("start", "end"))
-    people = world / "subscribers.parquet"
-    count = pq.read_metadata(people).num_rows if people.exists() else sessions["subscriber_id"].nunique()
-    return Truth(
-        tuple(_true_incident(place, row) for place, row in enumerate(_rows(incidents))), sessions, episodes, int(count)
-    )
+    true = tuple(_true_incident(place, row) for place, row in enumerate(_rows(incidents)))
+    return Truth(true, sessions, episodes, _count_people(world) or int(sessions["subscriber_id"].nunique()))
+
+
+def _count_people(world: Path) -> int:
+    """Return how many subscribers a world has, whatever its format; 0 if it does not say."""
+    with duckdb.connect() as connection:
+        files = (quoted(str(path)) for path in sorted(world.glob("subscribers.*")))
+        counts = [connection.execute(f"SELECT count(*) FROM {file}").fetchall()[0][0] for file in files]
+    return sum(counts)
 
 
 def _true_incident(number: int, row: Mapping[str, Any]) -> TrueIncident:
