@@ -96,9 +96,11 @@ def summarise(harvests: Sequence[Harvest], seed: int = 0) -> dict[str, float]:
         "weeks": weeks,
     }
     front = Cells.concat([one.cells[FRONT] for one in harvests])
-    facts["observed_over_expected"] = float(front.observed.sum() / max(front.expected.sum(), 1.0))
+    facts["observed_over_expected"] = _observed_over_expected(front)
     for number, signal in enumerate(SIGNALS):
-        facts[f"ks_distance_{signal}"] = ks_distance(pit(front.take(front.signal == number), rng))
+        cells = front.take(front.signal == number)
+        facts[f"observed_over_expected_{signal}"] = _observed_over_expected(cells)
+        facts[f"ks_distance_{signal}"] = ks_distance(pit(cells, rng))
     for name, key in KEYS.items():
         values = pit(Cells.concat([one.cells[name] for one in harvests]), rng)
         facts |= {
@@ -107,6 +109,11 @@ def summarise(harvests: Sequence[Harvest], seed: int = 0) -> dict[str, float]:
             f"cells{key}": float(len(values)),
         }
     return facts
+
+
+def _observed_over_expected(cells: Cells) -> float:
+    expected = float(cells.expected.sum())
+    return float(cells.observed.sum()) / expected if expected else float("nan")
 
 
 def rows_of(facts: Mapping[str, float]) -> list[tuple[str, ...]]:
