@@ -81,7 +81,10 @@ RULE = AlarmRule()
 
 @dataclass
 class LiveAlarm:
-    """An alarm: the minute's number in which it was raised, and what is thought of its causes, best first."""
+    """An alarm: the minute's number in which it was raised, its nats then, and its causes as now named, best first.
+
+    `last_struck` is the last minute with evidence, `excess` the most stalled viewers above what was due so far.
+    """
 
     minute: int
     nats: float
@@ -182,24 +185,27 @@ class LiveWatch:
     def _follow(self, alarm: LiveAlarm, now: _Minute) -> bool:
         """See whether an open alarm goes on; return whether it got so much worse that it is to be raised again.
 
-        While that is allowed, stronger evidence corrects the name, unless it speaks of others.
+        While that is allowed, a minute that shows more of it corrects the name.
         """
+        before = alarm.excess
+        if self.minute - alarm.minute <= self.rule.correction_minutes:
+            self._correct(alarm, now)
         held = alarm.holds(self.cohorts)
-        if now.nats(held) >= self.rule.nats:
+        excess, struck = now.excess(held), now.nats(held) >= self.rule.nats
+        alarm.excess = max(excess, before)
+        if struck:
             alarm.last_struck = self.minute
-        if self.minute - alarm.minute > self.rule.correction_minutes:
-            excess, before = now.excess(held), alarm.excess
-            alarm.excess = max(excess, before)
-            return excess > self.rule.worse * before and now.nats(held) >= self.rule.nats
+        return struck and excess > self.rule.worse * before
+
+    def _correct(self, alarm: LiveAlarm, now: _Minute) -> None:
+        """Name an alarm by this minute if its cause explains more than the one named, and is not about others."""
         left = self._unexplained(but=alarm)
-        nats = now.most_surprising(left)
-        if nats > alarm.nats:
-            causes = rank_causes(self.cohorts, now.struck * left, now.seen * left, now.usual, self.prices)
-            new = holds_any(self.cohorts.leaves, causes[0].cohorts if causes else ())
-            if now.excess(new & held) >= SAME_CAUSE * min(now.excess(held), now.excess(new)):
-                alarm.nats, alarm.last_struck, alarm.causes = nats, self.minute, causes
-        alarm.excess = max(alarm.excess, now.excess(alarm.holds(self.cohorts)))
-        return False
+        causes = rank_causes(self.cohorts, now.struck * left, now.seen * left, now.usual, self.prices)
+        if not causes or causes[0].excess <= alarm.excess or now.most_surprising(left) < self.rule.nats:
+            return
+        held, new = alarm.holds(self.cohorts), holds_any(self.cohorts.leaves, causes[0].cohorts)
+        if now.excess(new & held) >= SAME_CAUSE * min(now.excess(held), now.excess(new)):
+            alarm.causes = causes
 
 
 class _Minute:
