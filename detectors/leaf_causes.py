@@ -152,7 +152,7 @@ class _Field:
     def _joinable(self, start: int, prices: CausePrices) -> NDArray[np.int64]:
         alike = self.order[self.cohorts.subset_of[self.order] == self.cohorts.subset_of[start]]
         alike = alike[alike != start]
-        pays = self.score[alike] > max(0.0, prices.least_gain * self.score[start])
+        pays = self.score[alike] > prices.least_gain * self.score[start] - prices.per_cohort
         matters = self.excess[alike] >= prices.least_excess * self.excess[start]
         matters &= self.rate[alike] >= prices.least_rate * self.rate[start]
         return np.asarray(alike[pays & matters][: MOST_TOGETHER - 1])

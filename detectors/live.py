@@ -71,7 +71,7 @@ class AlarmRule:
     viewers: float = 10.0
     rate: float = 0.03
     worse: float = 3.0
-    warm_minutes: int = 1
+    warm_minutes: int = 2
     quiet_minutes: int = 10
     correction_minutes: int = 2
 
