@@ -26,7 +26,7 @@ from benchmarks.report import report
 from benchmarks.synthetic import FIRST_SLOT, Market
 from detectors.cohorts import CohortIndex
 from detectors.observations import SIGNALS, ImpairmentRule, Observations, slot_start
-from detectors.own_sessions import own_sessions
+from detectors.own_sessions import UsualShares, own_sessions
 from detectors.subscriber_run import SubscriberRun
 from incidents.lifecycle import GROUPS
 from incidents.state import WatchState
@@ -157,7 +157,7 @@ def measure_subscribers(count: int, folder: Path, threads: int) -> dict[str, flo
     rows, words = market.sessions(count, FIRST_SLOT, rng), market.words()
     reading = read_slices(rows, folder / "slices.duckdb", threads)
     start, cpu = time.perf_counter(), time.process_time()
-    sessions = own_sessions(rows, words, ImpairmentRule(), SubscriberRun().impaired_share, 0)
+    sessions = own_sessions(rows, words, ImpairmentRule(), UsualShares.learnt(), SubscriberRun().impaired_share, 0)
     judged = time.perf_counter()
     people, usable = np.arange(count, dtype=np.int32), np.ones(len(sessions), bool)
     troubled = 0

@@ -100,6 +100,7 @@ class Market:
             stalled_ms=np.where(bad[:, 0], rng.integers(10_000, 60_000, count), zeros),
             own_ratio=np.full(count, 0.002),
             stalling_factor=np.ones(count),
+            startup_ratio=np.ones(count),
             first_us=moment,
             last_us=moment + 1_000 * SLICE_MS,
             error_class=np.full(count, MISSING, np.int32),
