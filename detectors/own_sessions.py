@@ -78,11 +78,14 @@ class UsualShares:
 
     @classmethod
     def learnt(cls, counted: Iterable[tuple[str, int, int]] = ()) -> UsualShares:
-        """Return the shares of counted ``(kind, sessions, exposed)``, shrunk towards `USUALLY`."""
+        """Return the shares of counted ``(kind, sessions, exposed)``, shrunk towards `USUALLY` and never below.
+
+        Bad sessions come in bursts, a refusal above all: where they are rare, two in a row say less than twice one.
+        """
         shares = dict(USUALLY)
         for kind, sessions, exposed in counted:
             prior = USUALLY.get(kind, UNKNOWN_USUALLY)
-            shares[kind] = (sessions + PRIOR_SESSIONS * prior) / (exposed + PRIOR_SESSIONS)
+            shares[kind] = max(prior, (sessions + PRIOR_SESSIONS * prior) / (exposed + PRIOR_SESSIONS))
         return cls(shares)
 
     def of(self, kind: str) -> float:

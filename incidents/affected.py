@@ -16,6 +16,10 @@ Array = NDArray[np.float64]
 
 PRIOR = 0.5
 """Impairments due that the incident's whole course weighs beside one quarter-hour's."""
+RUNNING_US = 5 * 60 * 1_000_000
+"""A session heard of so lately is going on, as far as one knows."""
+LIKELY_MS = 10 * 60 * 1_000
+"""How long a session that goes on is taken to last at the least: a stall in its first minute is a small part of it."""
 SLOW_STARTS = 2
 """One slow start is an annoyance; two are a problem."""
 
@@ -36,6 +40,8 @@ class Affected:
 
 def affected(
     rows: Observations,
+    whole: Observations,
+    now_us: int,
     signals: Collection[Signal],
     rule: ImpairmentRule,
     blame: Array,
@@ -51,6 +57,10 @@ def affected(
     ----------
     rows
         The slices of the incident's cohort since its onset.
+    whole
+        All slices of the sessions in `rows`, as far back as memory reaches: a session is judged as a whole.
+    now_us
+        Until when events are known, microseconds since 1970.
     signals
         What the incident raises.
     rule
@@ -68,7 +78,7 @@ def affected(
         return []
     sessions, row_session = np.unique(rows.session, return_inverse=True)
     row_session = row_session.ravel()
-    bad = _impaired_sessions(rows, row_session, len(sessions), signals, rule)
+    bad = _impaired_sessions(rows, row_session, _Stalling.of(whole, sessions, now_us), signals, rule)
     owner = np.zeros(len(sessions), np.int32)
     owner[row_session] = rows.subscriber
     people, session_person = np.unique(owner, return_inverse=True)
@@ -125,22 +135,47 @@ def _with_neighbours(counts: Array) -> Array:
     return np.convolve(counts, np.ones(3))[1:-1]
 
 
+@dataclass(frozen=True)
+class _Stalling:
+    """How long whole sessions stalled, and of how long, in ms, shape (sessions,)."""
+
+    stalled: Array
+    watched: Array
+
+    @classmethod
+    def of(cls, whole: Observations, sessions: NDArray[np.int32], now_us: int) -> _Stalling:
+        whole = whole.take(np.isin(whole.session, sessions))
+        place = np.searchsorted(sessions, whole.session)
+        stalled = np.bincount(place, whole.stalled_ms, len(sessions)).astype(float)
+        watched = np.bincount(place, whole.playing_ms, len(sessions)) + stalled
+        last = np.zeros(len(sessions), np.int64)
+        np.maximum.at(last, place, whole.last_us)
+        running = last >= now_us - RUNNING_US
+        return cls(stalled, np.where(running, np.maximum(watched, LIKELY_MS), watched))
+
+
 def _impaired_sessions(
-    rows: Observations, row_session: NDArray[np.int64], count: int, signals: Collection[Signal], rule: ImpairmentRule
+    rows: Observations,
+    row_session: NDArray[np.int64],
+    stalling: _Stalling,
+    signals: Collection[Signal],
+    rule: ImpairmentRule,
 ) -> NDArray[np.bool_]:
     """Which sessions each signal impaired, shape (sessions, 4)."""
+    count = len(stalling.stalled)
     bad = np.zeros((count, len(SIGNALS)), bool)
     for number, signal in enumerate(SIGNALS):
         if signal is not Signal.BUFFERING:
             bad[row_session[rows.bad[:, number]], number] = True
-    stalled = np.bincount(row_session, rows.stalled_ms, count)
-    played = np.bincount(row_session, rows.playing_ms, count) + stalled
+    here = np.bincount(row_session, rows.stalled_ms, count)
+    stalled, watched = stalling.stalled, stalling.watched
     own = np.zeros(count)
     own[row_session] = rows.own_ratio
     bad[:, SIGNALS.index(Signal.BUFFERING)] = (
         (stalled >= rule.min_session_ms)
-        & (stalled > rule.min_ratio * played)
-        & (stalled > rule.own_factor * own * played)
+        & (stalled > rule.min_ratio * watched)
+        & (stalled > rule.own_factor * own * watched)
+        & (2 * here >= stalled)
     )
     return np.asarray(bad & np.array([signal in signals for signal in SIGNALS]), dtype=bool)
 

@@ -17,7 +17,11 @@ from telemetry.contract import Signal
 
 MOST_CANDIDATES = 12
 """Cohorts that are tried with another beside them; the best ones of different subsets of dimensions."""
+MOST_BESIDE = 6
+"""Cohorts that are tried beside one: what began lately may not be the first of them."""
 CONSIDERED = 60
+NEAR_NATS = 4.0
+"""Accounts this close are taken for the same pair of cohorts, told in another order."""
 FLOOR = 0.02
 """Added to what is due of each cohort: the scan's own floor would weigh against two cohorts where hardly any is due."""
 
@@ -46,8 +50,12 @@ class Search:
     usable: Mask
     price: float
 
-    def ranked(self) -> tuple[list[Suspect], float]:
-        """Return suspects, the one that belongs to the best account first, and that account's gain in nats."""
+    def ranked(self, keeping: Mask | None = None) -> tuple[list[Suspect], float]:
+        """Return suspects, the one that belongs to the best account first, and that account's gain in nats.
+
+        Of two that explain it all together either may come first; it is the one that holds more of the rows `keeping`,
+        so that an incident does not turn into another one that has joined it.
+        """
         found = self.state.ranked(self.signal, self.first_slot, self.usable, CONSIDERED)
         if not found:
             return [], 0.0
@@ -55,6 +63,10 @@ class Search:
             return found, found[0].gain
         totals = {suspect: self.total(suspect) for suspect in _varied(found)}
         best = max(totals, key=lambda suspect: totals[suspect])
+        if keeping is not None and keeping.any():
+            codes, near = self.state.rows.codes[keeping], totals[best] - NEAR_NATS
+            held = {suspect: float(suspect.holds(codes).mean()) for suspect in totals if totals[suspect] >= near}
+            best = max(held, key=lambda suspect: (round(held[suspect], 1), totals[suspect]))
         return [best, *(suspect for suspect in found if suspect != best)], totals[best]
 
     def total(self, suspect: Suspect) -> float:
@@ -72,11 +84,10 @@ class Search:
             How many it names.
         """
         gain = self._gain(inside, dimensions)
-        others = self.state.ranked(self.signal, self.first_slot, self.usable & ~inside, 1)
-        if not others:
-            return gain
-        beside = others[0].holds(self.state.rows.codes) & ~inside
-        return gain + max(self._gain(beside, len(others[0].subset)) - self.price, 0.0)
+        others = self.state.ranked(self.signal, self.first_slot, self.usable & ~inside, CONSIDERED)
+        codes = self.state.rows.codes
+        beside = [self._gain(o.holds(codes) & ~inside, len(o.subset)) for o in _varied(others)[:MOST_BESIDE]]
+        return gain + max(max(beside, default=0.0) - self.price, 0.0)
 
     def _gain(self, inside: Mask, dimensions: int) -> float:
         """What one cohort explains from its most telling onset on."""

@@ -250,7 +250,7 @@ class Step:
     def _relocated(self, incident: Incident) -> Incident:
         """Name a better cohort if one explains the same excess by a margin."""
         search = self._search(incident)
-        ranked, total = search.ranked()
+        ranked, total = search.ranked(self._first_struck(incident))
         if not ranked:
             return self._described(incident, ())
         if (
@@ -261,6 +261,12 @@ class Step:
             onset = self._onset(incident.signal, cohort, search.first_slot, search.usable)
             incident = replace(incident, cohort=cohort, onset_time=onset)
         return self._described(incident, ranked)
+
+    def _first_struck(self, incident: Incident) -> Mask:
+        """The rows that the incident was opened on."""
+        rows, numbers = self.state.rows, numbers_of(related(incident.signal))
+        until = rows.slot < slot_of(incident.detected_time)
+        return self.state.inside(rows, incident) & until & rows.fresh[:, numbers].any(axis=1)
 
     def _search(self, incident: Incident) -> Search:
         """Where an incident's cohort is looked for anew."""
@@ -310,11 +316,24 @@ class Step:
     # -- people
 
     def _affected(self, incident: Incident) -> list[Affected]:
-        rows = self.state.rows.take(self.state.inside(self.state.rows, incident))
+        every = self.state.rows
+        rows = every.take(self.state.inside(every, incident) & ~self._claimed(incident))
+        whole = every.take(np.isin(every.session, rows.session))
         blamed = blame(rows, self.state.recent.model.usual(rows))
         known = [self.state.words.subscribers.find(s) for s in self.troubled.get(incident.incident_id, ())]
         signals = raised_signals(self.state, incident, related(incident.signal))
-        return affected(rows, signals, self.rules.impairment, blamed, self.rules.least_blame, known)
+        now_us = int(self.now.timestamp() * 1e6)
+        return affected(rows, whole, now_us, signals, self.rules.impairment, blamed, self.rules.least_blame, known)
+
+    def _claimed(self, incident: Incident) -> Mask:
+        """Rows that an incident known for longer accounts for: who is in both hears of the first."""
+        older = [
+            other
+            for other in self._open()
+            if related(other.signal) == related(incident.signal)
+            and (other.detected_time, other.incident_id) < (incident.detected_time, incident.incident_id)
+        ]
+        return np.asarray(self.state.explained(self.state.rows, older)[:, SIGNALS.index(incident.signal)])
 
     def _complete(self, incident: Incident) -> list[Trouble]:
         return [self._trouble(incident, person) for person in self._affected(incident)]

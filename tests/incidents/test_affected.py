@@ -39,9 +39,21 @@ def slices(*rows: dict[str, Any]) -> Observations:
     return Observations(bad=bad, **{name: column(name, usual.get(name, zeros(name))) for name in names})
 
 
-def found_in(rows: Observations, signals=ALL, known=(), sure: float = 1.0, least: float = 0.6) -> list[Affected]:
+LATER = 10**12
+
+
+def found_in(
+    rows: Observations,
+    signals=ALL,
+    known=(),
+    sure: float = 1.0,
+    least: float = 0.6,
+    whole: Observations | None = None,
+    now_us: int = LATER,
+) -> list[Affected]:
     """Who is affected if every impairment is the fault's with probability `sure`."""
-    return affected(rows, signals, RULE, np.full((len(rows), len(SIGNALS)), sure), least, known)
+    certain = np.full((len(rows), len(SIGNALS)), sure)
+    return affected(rows, whole or rows, now_us, signals, RULE, certain, least, known)
 
 
 def one(*rows: dict[str, Any]) -> Affected:
@@ -77,6 +89,20 @@ def test_stalls_are_judged_over_the_session() -> None:
     assert found_in(slices(*slow_burn)) == []
     faint = [{"session": 1, "stalled_ms": 5_900}, {"session": 1, "stalled_ms": 5_900, "playing_ms": 200_000}]
     assert [person.signal for person in found_in(slices(*faint))] == [Signal.BUFFERING]
+
+
+def test_a_session_that_goes_on_is_not_judged_by_its_first_minute() -> None:
+    rows = slices({"stalled_ms": 7_000, "playing_ms": 60_000, "bad": {Signal.BUFFERING}})
+    assert found_in(rows, now_us=60_000_000) == []
+    assert len(found_in(rows, now_us=LATER)) == 1
+    lasting = slices({"stalled_ms": 20_000, "playing_ms": 60_000, "bad": {Signal.BUFFERING}})
+    assert len(found_in(lasting, now_us=60_000_000)) == 1
+
+
+def test_stalls_before_the_incident_are_not_its_own() -> None:
+    before, since = {"session": 1, "stalled_ms": 60_000}, {"session": 1, "stalled_ms": 20_000}
+    assert len(found_in(slices(since), whole=slices(since))) == 1
+    assert found_in(slices(since), whole=slices(before, since)) == []
 
 
 def test_stalls_that_are_usual_for_a_person_are_none() -> None:
