@@ -19,10 +19,15 @@ def report(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], fa
     facts
         Every number by name, unit in the name, rounded to four digits.
     """
+    report_table(title, columns, rows)
+    print(json.dumps({name: float(f"{value:.4g}") for name, value in facts.items()}))
+
+
+def report_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table for people; the first column is words, the others are right-aligned."""
     table = Table(title=title, title_justify="left")
     for position, column in enumerate(columns):
         table.add_column(column, justify="left" if position == 0 else "right")
     for row in rows:
         table.add_row(*row)
     Console().print(table)
-    print(json.dumps({name: float(f"{value:.4g}") for name, value in facts.items()}))

@@ -22,7 +22,7 @@ LONGEST_S = 6 * 3_600
 FEWEST_POINTS = 5
 """Fewer points before it, and a point is not judged."""
 MOST_DEVIATION = 1_000.0
-SLOW_HALF_LIFE = 8
+SLOW_HALF_LIFE = 5
 """Points in which the slow deviation forgets half."""
 SLOW_CAP = 12.0
 """One point adds no more than this to the slow deviation, so that it speaks of many points, not of one."""
