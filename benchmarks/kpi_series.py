@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,12 +155,17 @@ class SideBySide:
 
 
 def side_by_side(series: list[Series]) -> list[SideBySide]:
-    """Arrange series by step, at most 64 at once, the shortest first."""
-    steps: dict[float, list[int]] = {}
-    for number in sorted(range(len(series)), key=lambda n: len(series[n].values)):
-        steps.setdefault(series[number].step_s, []).append(number)
-    parts = [(step, m[i : i + MOST_SIDE_BY_SIDE]) for step, m in steps.items() for i in range(0, len(m), 64)]
-    return [_arrange(series, step, members) for step, members in parts]
+    """Arrange series by step, at most 64 at once, none more than twice as long as another beside it."""
+    blocks: list[list[int]] = []
+    for number in sorted(range(len(series)), key=lambda n: (series[n].step_s, len(series[n].values))):
+        first = series[blocks[-1][0]] if blocks else None
+        one = series[number]
+        alike = first and first.step_s == one.step_s and len(one.values) <= 2 * len(first.values)
+        if alike and len(blocks[-1]) < MOST_SIDE_BY_SIDE:
+            blocks[-1].append(number)
+        else:
+            blocks.append([number])
+    return [_arrange(series, series[block[0]].step_s, block) for block in blocks]
 
 
 def _arrange(series: list[Series], step_s: float, members: list[int]) -> SideBySide:
@@ -170,3 +176,12 @@ def _arrange(series: list[Series], step_s: float, members: list[int]) -> SideByS
     for row, (member, place) in enumerate(zip(members, places, strict=True)):
         values[row, place] = series[member].values
     return SideBySide(members, step_s, times_s, values, places)
+
+
+def by_series(series: Sequence[Series], scored: Sequence[tuple[SideBySide, Array]]) -> list[Array]:
+    """Take the scores of blocks, shape (members, points), apart into those of each series' rows."""
+    scores = [np.zeros(len(s.values)) for s in series]
+    for block, found in scored:
+        for row, (member, place) in enumerate(zip(block.members, block.places, strict=True)):
+            scores[member] = found[row, place]
+    return scores

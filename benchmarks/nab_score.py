@@ -41,28 +41,50 @@ def alarm_costs(labels: Flags) -> Array:
     return np.asarray(np.where(labels, 0.0, FALSE_WEIGHT * costs), dtype=float)
 
 
-def raw_scores(scores: Array, labels: Flags, thresholds: Array) -> Array:
-    """Return the sum of gains and costs of one file at each threshold, shape (thresholds,)."""
-    probation = min(int(PROBATION * len(labels)), MOST_PROBATION_ROWS)
-    scores = scores.copy()
-    scores[:probation] = -np.inf
-    order = np.argsort(scores)
+def probation(rows: int) -> int:
+    """Return how many rows at the start of a file do not count."""
+    return min(int(PROBATION * rows), MOST_PROBATION_ROWS)
+
+
+def raw_scores(scores: Array, labels: Flags, thresholds: Array, skipped: int) -> tuple[Array, int]:
+    """Return the gains and costs of one file at each threshold, shape (thresholds,), and its windows that count.
+
+    The first `skipped` rows raise no alarm, and windows that lie within them do not count.
+    """
+    silenced = scores.copy()
+    silenced[:skipped] = -np.inf
+    order = np.argsort(silenced)
     sums = np.concatenate([np.cumsum(alarm_costs(labels)[order][::-1])[::-1], [0.0]])
-    total = sums[np.searchsorted(scores[order], thresholds, side="right")]
-    for start, end in zip(*runs(labels), strict=True):
-        alarms = scores[start:end] > thresholds[:, None]
+    total = sums[np.searchsorted(silenced[order], thresholds, side="right")]
+    windows = [(start, end) for start, end in zip(*runs(labels), strict=True) if end > skipped]
+    for start, end in windows:
+        alarms = silenced[start:end] > thresholds[:, None]
         position = -(end - start - np.argmax(alarms, axis=1)) / (end - start)
         gain = sigmoid(position) / sigmoid(np.array([-1.0]))
         total = total + np.where(alarms.any(axis=1), gain, -1.0)
-    return np.asarray(total, dtype=float)
+    return np.asarray(total, dtype=float), len(windows)
 
 
-def nab_scores(scores: Sequence[Array], labels: Sequence[Flags], thresholds: Array) -> Array:
-    """Return the normalised score over files at each threshold; 0 if there is no window at all."""
-    windows = sum(len(runs(flags)[0]) for flags in labels)
+def nab_scores(
+    scores: Sequence[Array], labels: Sequence[Flags], thresholds: Array, skipped: Sequence[int] | None = None
+) -> Array:
+    """Return the normalised score over files at each threshold; 0 if there is no window at all.
+
+    Parameters
+    ----------
+    scores, labels
+        Of each file's rows.
+    thresholds
+        A row raises an alarm if its score is above.
+    skipped
+        How many rows at the start of each file do not count; the probation if not given.
+    """
+    skipped = [probation(len(flags)) for flags in labels] if skipped is None else skipped
+    parts = [raw_scores(z, flags, thresholds, s) for z, flags, s in zip(scores, labels, skipped, strict=True)]
+    windows = sum(count for _, count in parts)
     if not windows:
         return np.zeros(len(thresholds))
-    raw = sum(raw_scores(z, flags, thresholds) for z, flags in zip(scores, labels, strict=True))
+    raw = np.sum([total for total, _ in parts], axis=0)
     return np.asarray(100 * (raw + windows) / (2 * windows), dtype=float)
 
 

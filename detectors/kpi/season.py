@@ -31,8 +31,11 @@ NONE, DAILY, WEEKLY = 0, 1, 2
 
 def median_of_days(days: Array) -> Array:
     """Return the median over axis 1, NaN left out, NaN where there is nothing; shape (series, days, bins)."""
+    missing = np.isnan(days)
+    if not missing.any():
+        return np.asarray(np.median(days, axis=1), dtype=float)
     ordered = np.sort(days, axis=1)
-    count = np.sum(~np.isnan(days), axis=1)[:, None, :]
+    count = np.sum(~missing, axis=1)[:, None, :]
     low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0), axis=1)
     high = np.take_along_axis(ordered, np.minimum(count // 2, days.shape[1] - 1), axis=1)
     return np.asarray(np.where(count % 2 == 1, low, (low + high) / 2)[:, 0, :], dtype=float)
@@ -40,9 +43,13 @@ def median_of_days(days: Array) -> Array:
 
 def fill_round(profile: Array, otherwise: Array) -> Array:
     """Fill NaN with the bin before it, round the clock; rows without any with `otherwise`, shape (series,)."""
+    missing = np.isnan(profile)
+    if not missing.any():
+        return profile
     bins = profile.shape[1]
     twice = np.concatenate([profile, profile], axis=1)
-    last = np.maximum.accumulate(np.where(np.isnan(twice), -1, np.arange(2 * bins)), axis=1)[:, bins:]
+    known = np.where(np.tile(missing, 2), -1, np.arange(2 * bins))
+    last = np.maximum.accumulate(known, axis=1)[:, bins:]
     filled = np.take_along_axis(twice, np.maximum(last, 0), axis=1)
     return np.where(last >= 0, filled, otherwise[:, None])
 
@@ -153,12 +160,13 @@ class Days:
         self.profile = profile
 
     def _learn_spread(self, strays: Array) -> None:
-        """Spread = the larger of the usual at this time of day and of yesterday's, at least a share of the mean."""
+        """Spread = the largest of the usual at this time of day, in the hour around it, and yesterday."""
         known = ~np.isnan(self.strays)
         some = known.sum(axis=(1, 2))
         floor = FLOOR_SHARE * np.where(known, self.strays, 0.0).sum(axis=(1, 2)) / np.maximum(some, 1)
         yesterday = median_of_days(strays[:, :, None])[:, 0]
         by_time = fill_round(median_of_days(self.strays), floor)
         width = round(SMOOTHED_S * self.bins / DAY_S) // 2 * 2 + 1
-        spread = np.fmax(smooth_round(by_time, width), np.fmax(yesterday, floor)[:, None])
+        around = np.maximum(by_time, smooth_round(by_time, width))
+        spread = np.fmax(around, np.fmax(yesterday, floor)[:, None])
         self.spread = np.where((some > 0)[:, None], spread, self.spread)

@@ -14,7 +14,8 @@ TAIL_SHARE = 0.05
 """The tail is the largest twentieth of a series' deviations."""
 PRIOR_POINTS = 100.0
 """An exponential law of mean 1 counts like so many points, until a series has its own."""
-LEAST_SCALE = 0.1
+LEAST_SCALE = 0.5
+"""In usual deviations: a series that is nearly always exactly as expected is not alarmed by a little."""
 DAILY_MEMORY = 0.98
 """What a count is still worth a day later: half of it after 34 days."""
 
@@ -56,8 +57,9 @@ class Tails:
 
     def fit(self) -> None:
         """Fit every tail anew to what was counted."""
-        self.threshold = self._quantile(1 - TAIL_SHARE)
-        excess = self._quantile(1 - TAIL_SHARE / 2) - self.threshold
+        cumulated = np.cumsum(self.counts, axis=1)
+        self.threshold = self._quantile(cumulated, 1 - TAIL_SHARE)
+        excess = self._quantile(cumulated, 1 - TAIL_SHARE / 2) - self.threshold
         self.scale = np.maximum(excess / np.log(2), LEAST_SCALE)
 
     def fade(self) -> None:
@@ -70,10 +72,9 @@ class Tails:
         at_threshold = -np.log(TAIL_SHARE)
         beyond = (deviations - threshold) / scale
         below = at_threshold * (deviations / threshold)
-        return np.where(beyond > 0, at_threshold + beyond, below)
+        return np.asarray(np.where(beyond > 0, at_threshold + beyond, below), dtype=float)
 
-    def _quantile(self, share: float) -> Array:
-        cumulated = np.cumsum(self.counts, axis=1)
+    def _quantile(self, cumulated: Array, share: float) -> Array:
         target = share * cumulated[:, -1]
         cell = np.minimum((cumulated < target[:, None]).sum(axis=1), BINS - 1)
         row = np.arange(len(cell))
