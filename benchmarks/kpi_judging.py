@@ -17,7 +17,7 @@ RUN_POINTS = 60
 GRID = 150
 LEAST_SHARE, MOST_SHARE = 3e-6, 0.05
 """Thresholds are tried that between these shares of a series' own points exceed."""
-BORROWED = 0.1
+BORROWED = 0.2
 """What an event or false alarm of another series weighs when a series' own threshold is chosen."""
 SMOOTHED = 2
 """F1 is averaged over so many thresholds on either side before the best is taken."""

@@ -14,7 +14,7 @@ TAIL_SHARE = 0.05
 """The tail is the largest twentieth of a series' deviations."""
 PRIOR_POINTS = 100.0
 """An exponential law of mean 1 counts like so many points, until a series has its own."""
-LEAST_SCALE = 0.5
+LEAST_SCALE = 0.3
 """In usual deviations: a series that is nearly always exactly as expected is not alarmed by a little."""
 DAILY_MEMORY = 0.98
 """What a count is still worth a day later: half of it after 34 days."""
