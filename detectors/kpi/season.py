@@ -160,13 +160,12 @@ class Days:
         self.profile = profile
 
     def _learn_spread(self, strays: Array) -> None:
-        """Spread = the largest of the usual at this time of day, in the hour around it, and yesterday."""
+        """Spread = the larger of the usual in the hour around this time of day and of yesterday's."""
         known = ~np.isnan(self.strays)
         some = known.sum(axis=(1, 2))
         floor = FLOOR_SHARE * np.where(known, self.strays, 0.0).sum(axis=(1, 2)) / np.maximum(some, 1)
         yesterday = median_of_days(strays[:, :, None])[:, 0]
         by_time = fill_round(median_of_days(self.strays), floor)
         width = round(SMOOTHED_S * self.bins / DAY_S) // 2 * 2 + 1
-        around = np.maximum(by_time, smooth_round(by_time, width))
-        spread = np.fmax(around, np.fmax(yesterday, floor)[:, None])
+        spread = np.fmax(smooth_round(by_time, width), np.fmax(yesterday, floor)[:, None])
         self.spread = np.where((some > 0)[:, None], spread, self.spread)
