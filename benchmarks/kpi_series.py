@@ -18,6 +18,8 @@ WEEK_S = 604_800
 WINDOWS = "combined_windows.json"
 MOST_SIDE_BY_SIDE = 64
 """So many series are scored at once at most, to bound memory."""
+MOST_TIMES = 4
+"""Nor may their times together be more than so many times those of the longest."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,15 @@ def side_by_side(series: list[Series]) -> list[SideBySide]:
             blocks[-1].append(number)
         else:
             blocks.append([number])
-    return [_arrange(series, series[block[0]].step_s, block) for block in blocks]
+    return [part for block in blocks for part in _arranged(series, block)]
+
+
+def _arranged(series: list[Series], members: list[int]) -> list[SideBySide]:
+    """Arrange a block, or each of its series alone where their times have too little in common."""
+    together = _arrange(series, series[members[0]].step_s, members)
+    if len(together.times_s) <= MOST_TIMES * max(len(series[m].values) for m in members):
+        return [together]
+    return [_arrange(series, series[m].step_s, [m]) for m in members]
 
 
 def _arrange(series: list[Series], step_s: float, members: list[int]) -> SideBySide:

@@ -85,7 +85,7 @@ def judge(name: str, scorer: Scorer, series: list[Series], *, numenta: bool) -> 
 
 
 def _timed(scorer: Scorer, series: list[Series]) -> tuple[list[Array], float]:
-    """Return the scores and the processor seconds that they took; what is quick is timed three times, and the best told."""
+    """Return the scores and the processor seconds that they took; the best of three runs where they are quick."""
     blocks = side_by_side(series)
     best, spent = math.inf, 0.0
     for _ in range(3):

@@ -190,6 +190,27 @@ def test_side_by_side_loses_nothing(tmp_path):
     assert len(first[0].scores) + len(second[0].scores) == len(series[0].values)
 
 
+def test_series_with_no_time_in_common_are_scored_alone(tmp_path):
+    rng = np.random.default_rng(0)
+    first = pd.Timestamp("2026-03-02")
+    rows = pd.concat(
+        pd.DataFrame({"kpi": str(n), "time": first + pd.to_timedelta(rng.uniform(0, 1e5, 50).cumsum() // 50, unit="s")})
+        for n in range(9)
+    )
+    rows["value"] = 1.0
+    rows.to_parquet(tmp_path / "any.parquet")
+    blocks = side_by_side(read_folder(tmp_path))
+    assert sorted(member for block in blocks for member in block.members) == list(range(9))
+    assert all(len(block.times_s) <= 4 * 50 for block in blocks)
+
+
+def test_series_of_a_point_or_two_are_survived(tmp_path, capsys, quick):
+    rows = table(days=3, names=("a",))
+    pd.concat([rows, rows.iloc[:1].assign(kpi="b"), rows.iloc[:2].assign(kpi="c")]).to_csv(tmp_path / "x.csv")
+    kpis.main([str(tmp_path)])
+    assert last_line(capsys)["series"] == 3
+
+
 def test_real_kpis_are_found_better_than_by_baselines(shared, capsys, quick):
     folder = shared / "real" / "kpis"
     if not folder.is_dir():
