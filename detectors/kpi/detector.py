@@ -84,7 +84,7 @@ class KpiDetector:
         self._last_times = np.zeros((series, self._widths[-1]))
         self._last_season = np.zeros((series, self._widths[-1]))
         self._seen = np.zeros(series, dtype=np.int64)
-        self._slow_state = np.zeros((series, 1))
+        self._slow_now = np.zeros((series, 1))
         self._day: int | None = None
         self._time_s = -np.inf
 
@@ -145,7 +145,7 @@ class KpiDetector:
         spread = at_times(self._days.spread, times_s)
         judged = ready & ~np.isnan(spread)
         deviation = self._deviation(strays, spread, judged)
-        slow, self._slow_state = self._slow_deviation(deviation)
+        slow = self._slow_deviation(deviation, seen, rank)
         surprise = np.where(judged, np.maximum(self._fast.surprise(deviation), self._slow.surprise(slow)), 0.0)
         self._fast.add(deviation, judged)
         self._slow.add(slow, judged)
@@ -160,11 +160,18 @@ class KpiDetector:
             ratio = strays / spread
         return np.minimum(np.where(judged & (strays > 0), ratio, 0.0), MOST_DEVIATION)
 
-    def _slow_deviation(self, deviation: Array) -> tuple[Array, Array]:
+    def _slow_deviation(self, deviation: Array, seen: Flags, rank: NDArray[np.int64]) -> Array:
+        """Return the exponentially weighted mean of deviations, which missing points leave as it is."""
         keep = 0.5 ** (1 / SLOW_HALF_LIFE)
-        capped = np.minimum(deviation, SLOW_CAP)
-        slow, state = lfilter([1 - keep], [1.0, -keep], capped, axis=1, zi=self._slow_state)
-        return np.asarray(slow, dtype=float), np.asarray(state, dtype=float)
+        packed = np.zeros((self.series, deviation.shape[1] + 1))
+        row, place = np.nonzero(seen)[0], rank[seen]
+        packed[row, place] = np.minimum(deviation[seen], SLOW_CAP)
+        packed[:, 1:], _ = lfilter([1 - keep], [1.0, -keep], packed[:, 1:], axis=1, zi=keep * self._slow_now)
+        packed[:, :1] = self._slow_now
+        self._slow_now = np.take_along_axis(packed, rank[:, -1:], axis=1)
+        slow = np.zeros(deviation.shape)
+        slow[seen] = packed[row, place]
+        return slow
 
     def _expect(self, times_s: Array, values: Array, seen: Flags, rank: NDArray[np.int64]) -> Array:
         """Return what is expected at each point, NaN where it is missing or the first; move the last points on."""

@@ -119,13 +119,13 @@ class Days:
         self._judge(means)
         self.values[:, day % DAYS] = means
         self.strays[:, day % RECENT_DAYS] = strays
+        self._learn_spread(strays)
         for skipped in range(day + 1, min(next_day, day + DAYS + 1)):
             self.values[:, skipped % DAYS] = np.nan
             self.strays[:, skipped % RECENT_DAYS] = np.nan
         for total in (self.sums, self.counts, self.stray_sums, self.stray_counts):
             total[:] = 0.0
         self._learn_season(next_day)
-        self._learn_spread(strays)
 
     def _judge(self, means: Array) -> None:
         lag = max(1, round(LAG_S * self.bins / DAY_S))
@@ -160,7 +160,7 @@ class Days:
         self.profile = profile
 
     def _learn_spread(self, strays: Array) -> None:
-        """Spread = the larger of the usual in the hour around this time of day and of yesterday's."""
+        """Spread = the larger of the usual in the hour around this time of day and of yesterday's, if there was one."""
         known = ~np.isnan(self.strays)
         some = known.sum(axis=(1, 2))
         floor = FLOOR_SHARE * np.where(known, self.strays, 0.0).sum(axis=(1, 2)) / np.maximum(some, 1)
@@ -168,4 +168,5 @@ class Days:
         by_time = fill_round(median_of_days(self.strays), floor)
         width = round(SMOOTHED_S * self.bins / DAY_S) // 2 * 2 + 1
         spread = np.fmax(smooth_round(by_time, width), np.fmax(yesterday, floor)[:, None])
-        self.spread = np.where((some > 0)[:, None], spread, self.spread)
+        active = np.any(~np.isnan(strays), axis=1, keepdims=True)
+        self.spread = np.where(active, spread, self.spread)

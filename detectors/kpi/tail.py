@@ -46,6 +46,7 @@ class Tails:
         self.counts = np.tile(_prior(), (series, 1))
         self.threshold = np.empty(series)
         self.scale = np.empty(series)
+        self.active = np.zeros(series, dtype=np.bool_)
         self.fit()
 
     def add(self, deviations: Array, seen: NDArray[np.bool_]) -> None:
@@ -53,6 +54,7 @@ class Tails:
         series = len(self.counts)
         bins = np.log(np.maximum(deviations, LOWEST) / LOWEST) / _WIDTH
         cells = np.minimum(bins.astype(np.int64), BINS - 1) + BINS * np.arange(series)[:, None]
+        self.active |= seen.any(axis=1)
         self.counts += np.bincount(cells[seen], minlength=series * BINS).reshape(series, BINS)
 
     def fit(self) -> None:
@@ -63,8 +65,9 @@ class Tails:
         self.scale = np.maximum(excess / np.log(2), LEAST_SCALE)
 
     def fade(self) -> None:
-        """Let what was counted weigh less, as done once a day."""
-        self.counts *= DAILY_MEMORY
+        """Let what was counted weigh less, as done once a day, for series that had any point since."""
+        self.counts[self.active] *= DAILY_MEMORY
+        self.active[:] = False
 
     def surprise(self, deviations: Array) -> Array:
         """Return ``-log P`` of deviations, shape (series, points), in nats; below the tail in proportion to 3 nats."""

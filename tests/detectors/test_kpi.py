@@ -70,6 +70,15 @@ def test_series_do_not_know_of_each_other():
         np.testing.assert_allclose(judge(values[[row]]).surprise[0], together[row], rtol=1e-7, atol=1e-9)
 
 
+def test_days_on_which_only_others_have_points_change_nothing():
+    values = np.concatenate([daily(12), noise(12, seed=1)])
+    values[0, : 2 * DAY + 50] = values[0, 6 * DAY : 8 * DAY + 30] = np.nan
+    together = judge(values).surprise[0]
+    own = ~np.isnan(values[0])
+    alone = KpiDetector(1, STEP_S).update(clock(12)[own], values[:1, own]).surprise[0]
+    np.testing.assert_allclose(alone, together[own], rtol=1e-7, atol=1e-9)
+
+
 def test_a_point_is_judged_by_the_past_alone():
     values = daily(5)
     changed = values.copy()
