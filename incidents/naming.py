@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detectors.localise import PRICE_PER_DIMENSION, Suspect
-from incidents.state import Mask, WatchState
+from incidents.lifecycle import related
+from incidents.state import Mask, WatchState, numbers_of
 from telemetry.contract import Signal
 
 MOST_CANDIDATES = 12
@@ -20,8 +21,8 @@ MOST_CANDIDATES = 12
 MOST_BESIDE = 6
 """Cohorts that are tried beside one: what began lately may not be the first of them."""
 CONSIDERED = 60
-NEAR_NATS = 4.0
-"""Accounts this close are taken for the same pair of cohorts, told in another order."""
+MOSTLY_KEPT = 0.6
+"""Share of the excess that an incident was opened on which another name for it must hold."""
 FLOOR = 0.02
 """Added to what is due of each cohort: the scan's own floor would weigh against two cohorts where hardly any is due."""
 
@@ -53,21 +54,28 @@ class Search:
     def ranked(self, keeping: Mask | None = None) -> tuple[list[Suspect], float]:
         """Return suspects, the one that belongs to the best account first, and that account's gain in nats.
 
-        Of two that explain it all together either may come first; it is the one that holds more of the rows `keeping`,
-        so that an incident does not turn into another one that has joined it.
+        Only those are considered that hold most of the excess in the rows `keeping`, on which an incident was opened,
+        so that it does not turn into another one that has joined it.
         """
         found = self.state.ranked(self.signal, self.first_slot, self.usable, CONSIDERED)
         if not found:
             return [], 0.0
-        if found[0].gain < 2 * self.price:  # too little for two
-            return found, found[0].gain
-        totals = {suspect: self.total(suspect) for suspect in _varied(found)}
+        if keeping is not None:
+            found = [suspect for suspect in found if self._keeps(suspect, keeping)]
+        if not found or found[0].gain < 2 * self.price:  # too little for two
+            return found, found[0].gain if found else 0.0
+        totals = {suspect: self.total(suspect) for suspect in _varied(found)[:MOST_CANDIDATES]}
         best = max(totals, key=lambda suspect: totals[suspect])
-        if keeping is not None and keeping.any():
-            codes, near = self.state.rows.codes[keeping], totals[best] - NEAR_NATS
-            held = {suspect: float(suspect.holds(codes).mean()) for suspect in totals if totals[suspect] >= near}
-            best = max(held, key=lambda suspect: (round(held[suspect], 1), totals[suspect]))
         return [best, *(suspect for suspect in found if suspect != best)], totals[best]
+
+    def _keeps(self, suspect: Suspect, keeping: Mask) -> bool:
+        held = self._excess(keeping & suspect.holds(self.state.rows.codes))
+        return held >= MOSTLY_KEPT * max(self._excess(keeping), 0.0)
+
+    def _excess(self, mine: Mask) -> float:
+        numbers = numbers_of(related(self.signal))
+        seen = self.state.rows.fresh[mine][:, numbers].sum()
+        return float(seen - self.state.recent.expected[mine][:, numbers].sum())
 
     def total(self, suspect: Suspect) -> float:
         """Return what a suspect explains together with the best one beside it, in nats."""
@@ -100,4 +108,4 @@ def _varied(found: Sequence[Suspect]) -> list[Suspect]:
     by_subset: dict[tuple[int, ...], Suspect] = {}
     for suspect in found:
         by_subset.setdefault(suspect.subset, suspect)
-    return list(by_subset.values())[:MOST_CANDIDATES]
+    return list(by_subset.values())

@@ -250,7 +250,7 @@ class Step:
     def _relocated(self, incident: Incident) -> Incident:
         """Name a better cohort if one explains the same excess by a margin."""
         search = self._search(incident)
-        ranked, total = search.ranked(self._first_struck(incident))
+        ranked, total = search.ranked(self._opened_on(incident))
         if not ranked:
             return self._described(incident, ())
         if (
@@ -262,11 +262,10 @@ class Step:
             incident = replace(incident, cohort=cohort, onset_time=onset)
         return self._described(incident, ranked)
 
-    def _first_struck(self, incident: Incident) -> Mask:
+    def _opened_on(self, incident: Incident) -> Mask:
         """The rows that the incident was opened on."""
-        rows, numbers = self.state.rows, numbers_of(related(incident.signal))
-        until = rows.slot < slot_of(incident.detected_time)
-        return self.state.inside(rows, incident) & until & rows.fresh[:, numbers].any(axis=1)
+        rows = self.state.rows
+        return self.state.inside(rows, incident) & (rows.slot < slot_of(incident.detected_time))
 
     def _search(self, incident: Incident) -> Search:
         """Where an incident's cohort is looked for anew."""
