@@ -152,7 +152,7 @@ class DetectionSettings(Section):
     Parameters
     ----------
     learn_days
-        See `incidents.watch.WatchRule`; so are margin_nats and least_subscribers.
+        See `incidents.watch.WatchRule`; so are margin_nats and all that begin with least_, but least_probability.
     min_stalled_ms
         See `detectors.observations.ImpairmentRule`; so are min_session_ms, min_ratio, own_factor, slow_factor, slow_ms.
     least_probability
@@ -162,6 +162,9 @@ class DetectionSettings(Section):
     learn_days: AtLeastOne = WatchRule.learn_days
     margin_nats: Nats = WatchRule.margin_nats
     least_subscribers: AtLeastOne = WatchRule.least_subscribers
+    least_ratio: Factor = WatchRule.least_ratio
+    least_slowdown: Factor = WatchRule.least_slowdown
+    least_blame: Share = WatchRule.least_blame
     min_stalled_ms: Count = ImpairmentRule.min_stalled_ms
     min_session_ms: Count = ImpairmentRule.min_session_ms
     min_ratio: Share = ImpairmentRule.min_ratio
@@ -175,9 +178,8 @@ class DetectionSettings(Section):
     @property
     def watch(self) -> WatchRule:
         """How long to look back, and when to speak of a cohort."""
-        return WatchRule(
-            learn_days=self.learn_days, margin_nats=self.margin_nats, least_subscribers=self.least_subscribers
-        )
+        names = ("learn_days", "margin_nats", "least_subscribers", "least_ratio", "least_slowdown", "least_blame")
+        return WatchRule(**{name: getattr(self, name) for name in names})
 
     @property
     def impairment(self) -> ImpairmentRule:
@@ -207,6 +209,8 @@ class IncidentSettings(Section):
     recovered_nats: Nats = LifecycleRule.recovered_nats
     persistence: Share = LifecycleRule.persistence
     switch_nats: Nats = LifecycleRule.switch_nats
+    settle_hours: Factor = LifecycleRule.settle_hours
+    settle_ratio: Factor = LifecycleRule.settle_ratio
 
     @property
     def lifecycle(self) -> LifecycleRule:

@@ -92,6 +92,7 @@ class CohortIndex:
         self._leaves: dict[bytes, int] = {}
         self._units: dict[int, int] = {}
         self._keys: list[int] = []
+        self._subset_numbers: list[int] = []
         self._expansion = np.zeros((0, len(self.chosen)), np.int64)
 
     def __len__(self) -> int:
@@ -114,29 +115,29 @@ class CohortIndex:
 
     def cohort(self, unit: int, vocabularies: Vocabularies) -> Cohort:
         """Return the cohort that a number stands for."""
-        key = self._keys[unit]
-        subset = self._subset_of(key)
-        return name_cohort(vocabularies, subset, key_values(key, subset))
+        subset = self.chosen[self._subset_numbers[unit]]
+        return name_cohort(vocabularies, subset, key_values(self._keys[unit], subset))
 
-    def _subset_of(self, key: int) -> Subset:
-        for number, subset in enumerate(self.chosen):
-            if key >> (_CODE_BITS * len(subset)) == number:
-                return subset
-        raise KeyError(key)
+    @property
+    def subset_numbers(self) -> NDArray[np.int64]:
+        """The place in `chosen` of each cohort's dimensions, shape (cohorts,)."""
+        return np.array(self._subset_numbers, np.int64)
 
     def _learn(self, rows: Codes) -> None:
         keys = cohort_keys(rows, self.chosen)
-        unique, inverse = np.unique(keys, return_inverse=True)
-        numbers = np.array([self._number(int(k)) for k in unique], np.int64)
+        unique, place, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        subsets_of = (place % len(self.chosen)).tolist()
+        numbers = np.array([self._number(k, s) for k, s in zip(unique.tolist(), subsets_of, strict=True)], np.int64)
         first = len(self._expansion)
         self._expansion = np.vstack([self._expansion, numbers[inverse].reshape(keys.shape)])
         self._leaves.update((row.tobytes(), first + i) for i, row in enumerate(rows))
 
-    def _number(self, key: int) -> int:
+    def _number(self, key: int, subset: int) -> int:
         if key == NO_COHORT:
             return NO_COHORT
         unit = self._units.get(key)
         if unit is None:
             unit = self._units[key] = len(self._keys)
             self._keys.append(key)
+            self._subset_numbers.append(subset)
         return unit

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from detectors.localise import PRICE_PER_DIMENSION, Suspect
 from incidents.lifecycle import related
+from incidents.prices import Prices
 from incidents.state import Mask, WatchState, numbers_of
 from telemetry.contract import Signal
 
@@ -41,7 +42,7 @@ class Search:
         From when on.
     usable
         Rows that nothing else explains, shape (n,).
-    price
+    prices
         Nats that naming another cohort costs: what it takes to open an incident.
     """
 
@@ -49,7 +50,7 @@ class Search:
     signal: Signal
     first_slot: int
     usable: Mask
-    price: float
+    prices: Prices
 
     def ranked(self, keeping: Mask | None = None) -> tuple[list[Suspect], float]:
         """Return suspects, the one that belongs to the best account first, and that account's gain in nats.
@@ -62,7 +63,7 @@ class Search:
             return [], 0.0
         if keeping is not None:
             found = [suspect for suspect in found if self._keeps(suspect, keeping)]
-        if not found or found[0].gain < 2 * self.price:  # too little for two
+        if not found or found[0].gain < 2 * self.prices.dearest[1]:  # too little for two
             return found, found[0].gain if found else 0.0
         totals = {suspect: self.total(suspect) for suspect in _varied(found)[:MOST_CANDIDATES]}
         best = max(totals, key=lambda suspect: totals[suspect])
@@ -94,8 +95,11 @@ class Search:
         gain = self._gain(inside, dimensions)
         others = self.state.ranked(self.signal, self.first_slot, self.usable & ~inside, CONSIDERED)
         codes = self.state.rows.codes
-        beside = [self._gain(o.holds(codes) & ~inside, len(o.subset)) for o in _varied(others)[:MOST_BESIDE]]
-        return gain + max(max(beside, default=0.0) - self.price, 0.0)
+        beside = [
+            self._gain(other.holds(codes) & ~inside, len(other.subset)) - self.prices.price(other.subset)
+            for other in _varied(others)[:MOST_BESIDE]
+        ]
+        return gain + max([*beside, 0.0])
 
     def _gain(self, inside: Mask, dimensions: int) -> float:
         """What one cohort explains from its most telling onset on."""

@@ -20,6 +20,7 @@ from detectors.rates import RateModel
 from detectors.recent import Recent
 from incidents.lifecycle import related
 from incidents.model import Incident
+from incidents.prices import Prices
 from telemetry.contract import Signal
 
 Array = NDArray[np.float64]
@@ -141,14 +142,11 @@ class WatchState:
         due = _since(place, self.recent.expected[mine][:, numbers])
         return self.surprise(signal, seen, due, floor)
 
-    def threshold(self, group: Sequence[Signal], margin_nats: float) -> float:
-        """Return the surprise from which a cohort is worth a look.
-
-        It is the price of all the cohorts watched, of each further signal looked at together, and a margin.
-        """
+    def prices(self, group: Sequence[Signal], margin_nats: float) -> Prices:
+        """Return the surprise from which a cohort is worth a look."""
         units = len(self.recent.index)
-        watched = max(int((self.scans[number].expected_total(units) >= 1).sum()) for number in numbers_of(group))
-        return margin_nats + JOINT_PRICE * (len(group) - 1) + float(np.log(max(watched, FEWEST_COHORTS)))
+        expected = np.max([self.scans[number].expected_total(units) for number in numbers_of(group)], axis=0)
+        return Prices.of(self.recent.index, expected, margin_nats, len(group))
 
     def most_surprising(self, group: Sequence[Signal]) -> tuple[NDArray[np.int64], Array, NDArray[np.int64]]:
         """Return the cohorts in which anybody was struck, their joint surprise, and the horizon of it in slots."""
@@ -172,9 +170,3 @@ def _since(place: NDArray[np.int64], values: NDArray[Any]) -> Array:
     """Return for each slot the sums of each column from it on, shape (slots, columns)."""
     sums = np.column_stack([np.bincount(place, column, minlength=1) for column in values.T])
     return np.asarray(sums[::-1].cumsum(axis=0)[::-1], dtype=float)
-
-
-JOINT_PRICE = 1.0
-"""Nats for each further signal whose surprise is added: the sum of several chance excesses is larger than one."""
-FEWEST_COHORTS = 100
-"""Even a quiet service's cohorts are looked at by the hundred."""

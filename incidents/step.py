@@ -20,6 +20,7 @@ from incidents.description import described, raised_signals
 from incidents.lifecycle import GROUPS, LifecycleRule, has_dried_up, incident_id, is_over, is_settled, overlap, related
 from incidents.model import Incident, Severity, Trouble, TroubleKind
 from incidents.naming import Search
+from incidents.prices import Prices
 from incidents.state import Mask, WatchState, numbers_of
 from incidents.verdict import cohort_verdict
 from telemetry.contract import DIMENSIONS, Signal
@@ -86,6 +87,7 @@ class Step:
         self.before = {incident.incident_id: incident for incident in known}
         self.incidents = dict(self.before)
         self.last_slot = slot_of(now) - 1
+        self._priced: dict[Signal, Prices] = {}
 
     def run(self) -> tuple[list[Incident], list[Trouble]]:
         """Return the incidents that are new or changed, and the people to hear of them."""
@@ -119,20 +121,24 @@ class Step:
 
     def _suspicious(self, group: Sequence[Signal], refused: Collection[int]) -> int | None:
         """Return the horizon, in slots, of the cohort that exceeds the threshold most; not one looked into in vain."""
-        _, surprise, horizon = self.state.most_surprising(group)
-        surprise = np.where(np.isin(horizon, list(refused)), 0, surprise)
-        if not len(surprise) or surprise.max() < self._threshold(group):
+        units, surprise, horizon = self.state.most_surprising(group)
+        above = surprise - self._prices(group).by_number[self.state.recent.index.subset_numbers[units]]
+        above = np.where(np.isin(horizon, list(refused)), -np.inf, above)
+        if not len(above) or above.max() < 0:
             return None
-        return int(horizon[surprise.argmax()])
+        return int(horizon[above.argmax()])
 
-    def _threshold(self, group: Sequence[Signal]) -> float:
-        return self.state.threshold(group, self.rules.margin_nats)
+    def _prices(self, group: Sequence[Signal]) -> Prices:
+        """What it takes to be looked into, worked out once a window."""
+        if group[0] not in self._priced:
+            self._priced[group[0]] = self.state.prices(group, self.rules.margin_nats)
+        return self._priced[group[0]]
 
     def _investigated(self, group: Sequence[Signal], horizon: int) -> Incident | None:
         """Localise a suspicion; return the incident that it opens or widens, if it stands."""
         first, usable = self.last_slot - horizon + 1, ~self.state.recent.explained[:, SIGNALS.index(group[0])]
         for _ in range(MOST_DRIFTS):
-            ranked, _ = Search(self.state, group[0], first, usable, self._threshold(group)).ranked()
+            ranked, _ = Search(self.state, group[0], first, usable, self._prices(group)).ranked()
             if not ranked or not self._stands(group, ranked[0], first, usable):
                 return None
             if self._is_material(group, ranked[0], first, usable):
@@ -154,7 +160,7 @@ class Step:
         floor = self.state.scans[0].floor
         surprise = excess_llr(people, np.array(suspect.expected) + floor, self.state.dispersion(group[0])).sum()
         enough = len(np.unique(np.concatenate(struck))) >= self.rules.least_subscribers
-        return enough and float(surprise) >= self._threshold(group)
+        return enough and float(surprise) >= self._prices(group).price(suspect.subset)
 
     def _people(
         self, group: Sequence[Signal], suspect: Suspect, first_slot: int, usable: Mask
@@ -270,7 +276,7 @@ class Step:
     def _search(self, incident: Incident) -> Search:
         """Where an incident's cohort is looked for anew."""
         first, group = self.state.first_slot(incident), related(incident.signal)
-        return Search(self.state, incident.signal, first, self._free_for(incident), self._threshold(group))
+        return Search(self.state, incident.signal, first, self._free_for(incident), self._prices(group))
 
     def _total(self, incident: Incident, search: Search) -> float:
         """What an incident explains together with the best cohort beside it."""
@@ -294,7 +300,7 @@ class Step:
             return None
         rows, search = self.state.rows, self._search(incident)
         ranked, total = search.ranked()
-        if not ranked or total < self._gain(incident) + suspect.gain - search.price:
+        if not ranked or total < self._gain(incident) + suspect.gain - search.prices.price(suspect.subset):
             return None
         first = search.first_slot
         since, own = rows.slot >= first, self.state.inside(rows, incident)
