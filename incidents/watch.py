@@ -63,7 +63,7 @@ class WatchRule:
     memory_hours: int = 36
     learn_days: int = 28
     learn_after: timedelta = STRAGGLERS
-    margin_nats: float = 1.5
+    margin_nats: float = 3.0
     least_subscribers: int = 4
     least_ratio: float = 1.75
     least_slowdown: float = 1.3
