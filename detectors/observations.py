@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from detectors.refusals import RefusalKind, refusal_kind
 from telemetry.contract import DIMENSIONS, Signal
 from telemetry.time import SLOT, naive_utc
 
@@ -21,9 +22,6 @@ SIGNALS = tuple(Signal)
 PLAYBACK_SIGNALS = (Signal.BUFFERING, Signal.STARTUP, Signal.FAILURE)
 EXPOSURES = ("played", "started", "present", "attempt")
 """What exposes a viewer to each of `SIGNALS`: playing, starting, being there at all, asking to play."""
-
-ACCOUNT_CLASSES = ("payment", "device_limit")
-"""Refusals that one account causes and its holder can mend: they are evidence about that account alone."""
 
 MISSING = -1
 """The code of a NULL dimension: it belongs to no cohort that names the dimension."""
@@ -165,7 +163,7 @@ class Observations:
     exposed, bad
         Flags in the order of `SIGNALS`, shape (n, 4): exposed to the signal, and impaired by it.
     account
-        Refused for a reason of `ACCOUNT_CLASSES`, which is not in `bad`, shape (n,).
+        Refused for a reason that lies with the account, which is not in `bad`, shape (n,); see `detectors.refusals`.
     at_risk, fresh
         The same where the person had not been impaired for a while (see `ImpairmentRule.memory_hours`): only then
         can an impairment be fresh.
@@ -297,7 +295,6 @@ def load_observations(
         **rule.parameters,
         "from": naive_utc(start),
         "to": naive_utc(end),
-        "account_classes": list(ACCOUNT_CLASSES),
         "changed": None if changed_at is None else naive_utc(changed_at),
     }
     return from_arrow(connection.sql(read_sql("observations"), params=parameters).to_arrow_table(), vocabularies)
@@ -317,14 +314,15 @@ def from_arrow(table: pa.Table, vocabularies: Vocabularies) -> Observations:
     def flags(names: Iterable[str]) -> Flags:
         return np.column_stack([numbers(name, bool) for name in names])
 
+    refused, account = numbers("refused", bool), _business(column)
     return Observations(
         session=vocabularies.sessions.encode(column["session_id"]),
         subscriber=vocabularies.subscribers.encode(column["subscriber_id"]),
         slot=times("slot") // SLOT_US,
         codes=np.column_stack(dims).astype(np.int32),
         exposed=flags(EXPOSURES),
-        bad=flags(SIGNALS),
-        account=numbers("account", bool),
+        bad=np.column_stack([flags(PLAYBACK_SIGNALS), refused & ~account]),
+        account=account,
         at_risk=np.zeros((table.num_rows, len(SIGNALS)), bool),
         fresh=np.zeros((table.num_rows, len(SIGNALS)), bool),
         playing_ms=numbers("playing_ms"),
@@ -336,3 +334,17 @@ def from_arrow(table: pa.Table, vocabularies: Vocabularies) -> Observations:
         last_us=times("last_time"),
         error_class=vocabularies.error_classes.encode(column["error_class"]),
     )
+
+
+def _business(column: Mapping[str, pa.ChunkedArray]) -> Flags:
+    """Which rows were refused for a reason that lies with the account; each class and code is judged once."""
+    account = np.zeros(len(column["refused"]), bool)
+    places = np.flatnonzero(column["refused"].to_numpy())
+    seen: dict[tuple[str | None, str | None], bool] = {}
+    classes = column["error_class"].take(pa.array(places)).to_pylist()
+    codes = column["refusal_code"].take(pa.array(places)).to_pylist()
+    for place, refusal in zip(places, zip(classes, codes, strict=True), strict=True):
+        if refusal not in seen:
+            seen[refusal] = refusal_kind(*refusal) is RefusalKind.BUSINESS
+        account[place] = seen[refusal]
+    return account

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from detectors.finding import Cohort
-from detectors.observations import ACCOUNT_CLASSES
+from detectors.refusals import RefusalKind, refusal_kind
 from incidents.model import Cause, Verdict
 from telemetry.contract import Signal
 
@@ -77,10 +77,14 @@ def cohort_verdict(
 def own_verdict(signal: Signal, error_class: str | None, surprise: float, evidence: Iterable[str] = ()) -> Verdict:
     """Judge one subscriber's own trouble, given that no cohort explains it."""
     if signal is Signal.ACCESS:
-        cause, base = Cause.ACCOUNT, 0.97 if error_class in ACCOUNT_CLASSES else 0.7
+        cause, base = Cause.ACCOUNT, 0.97 if _is_business(error_class) else 0.7
     else:
         cause, base = Cause.HOUSEHOLD, 0.9
     return Verdict(cause, base * float(-np.expm1(-max(surprise, 0.1))), tuple(evidence))
+
+
+def _is_business(error_class: str | None) -> bool:
+    return refusal_kind(error_class, None) is RefusalKind.BUSINESS
 
 
 def _most_likely(weight: Mapping[Cause, float]) -> tuple[Cause, float]:

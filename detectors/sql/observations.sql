@@ -3,8 +3,8 @@
 --
 -- A slice stalls badly when it stalled at least $min_stalled_ms and more than $min_ratio of its time, and more
 -- than $own_factor times this person's usual ratio. A start is slow when it took more than $slow_factor times what
--- is usual for this person on this device type, and at least $slow_ms longer. A refusal for a reason that lies with one
--- account ($account_classes) is kept apart: many of them say nothing about a cohort.
+-- is usual for this person on this device type, and at least $slow_ms longer. Whose matter a refusal is, is said by its
+-- class and code (see detectors/refusals.py).
 SELECT
     s.session_id, s.subscriber_id, s.slot,
     s.country, s.region, s.isp, s.cdn, s.device_type, s.app_version, s.connection_type, s.content_type, s.title_id,
@@ -25,8 +25,8 @@ SELECT
     ) AS startup,
     s.startup_ms / (d.startup_ms * coalesce(n.startup_factor, 1)) AS startup_ratio,
     s.failed > 0 AS failure,
-    s.denied > 0 AND coalesce(s.error_class NOT IN (SELECT unnest($account_classes)), TRUE) AS access,
-    s.denied > 0 AND coalesce(s.error_class IN (SELECT unnest($account_classes)), FALSE) AS account
+    s.denied > 0 AS refused,
+    CASE WHEN s.denied > 0 THEN s.error_code END AS refusal_code
 FROM slices AS s
 LEFT JOIN subscriber_normals AS n ON n.subscriber_id = s.subscriber_id
 LEFT JOIN device_normals AS d ON d.device_type = s.device_type
