@@ -55,7 +55,7 @@ USUALLY: Mapping[str, float] = {
     "stall_2": 0.006,
     "stall_3": 0.0006,
     FAILURE_KIND: 0.01,
-    STARTUP_KIND: 0.04,
+    STARTUP_KIND: 0.08,
     "denial:payment": 0.0002,
     "denial:device_limit": 0.0003,
     "denial:auth": 0.001,
