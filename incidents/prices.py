@@ -21,7 +21,8 @@ Array = NDArray[np.float64]
 
 WORTH_WATCHING = 0.2
 """Impairments due in a day from which a cohort counts as watched; with fewer, chance cannot strike four people."""
-FEWEST_COHORTS = 5
+FEWEST_COHORTS = 10
+"""A combination's cohorts are looked at by the dozen, however few have traffic."""
 JOINT_PRICE = 1.0
 """Nats for each further signal whose surprise is added: the sum of several chance excesses is larger than one."""
 
@@ -62,7 +63,7 @@ class Prices:
         watched = np.bincount(index.subset_numbers[expected >= WORTH_WATCHING], minlength=len(index.chosen))
         base = margin_nats + JOINT_PRICE * (signals - 1) + np.log(MAX_DIMENSIONS)
         alike = Counter(len(subset) for subset in ALL_SUBSETS)
-        choices = np.log([alike[len(subset)] for subset in index.chosen])
+        choices = np.log([alike[max(len(subset), 1)] for subset in index.chosen])  # everyone costs what one value does
         nats = base + choices + np.log(np.maximum(watched, FEWEST_COHORTS))
         by_subset = {subset: float(n) for subset, n in zip(index.chosen, nats, strict=True)}
         sizes = {len(subset) for subset in by_subset}

@@ -66,7 +66,7 @@ class WatchRule:
     margin_nats: float = 3.0
     least_subscribers: int = 4
     least_ratio: float = 1.75
-    least_slowdown: float = 1.3
+    least_slowdown: float = 1.4
     least_blame: float = 0.6
     onset_slack: timedelta = timedelta(minutes=15)
 
