@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.leaf_causes import PRICES, Cause, CausePrices, rank_causes
+from detectors.leaf_causes import PRICES, Cause, CausePrices, MinuteCounts, rank_causes
 from detectors.leaf_cohorts import LeafCohorts, holds_any
 from detectors.leaf_rates import UsualRates, log_beta_binomial, log_struck, typical_rate, usual_rates
 
@@ -83,7 +83,8 @@ RULE = AlarmRule()
 class LiveAlarm:
     """An alarm: the minute's number in which it was raised, its nats then, and its causes as now named, best first.
 
-    `last_struck` is the last minute with evidence, `excess` the most stalled viewers above what was due so far.
+    `last_struck` is the last minute with evidence, `excess` the most stalled viewers above what was due so far, and
+    `counts` are the minutes by which it is named.
     """
 
     minute: int
@@ -91,6 +92,7 @@ class LiveAlarm:
     causes: list[Cause]
     last_struck: int
     excess: float
+    counts: list[MinuteCounts]
 
     def holds(self, cohorts: LeafCohorts) -> Mask:
         """Return which leaves the first cause explains."""
@@ -168,9 +170,10 @@ class LiveWatch:
 
     def _alarm(self, now: _Minute, left: Mask) -> LiveAlarm:
         """Open an alarm for what is left unexplained."""
-        causes = rank_causes(self.cohorts, now.struck * left, now.seen * left, now.usual, self.prices)
+        counts = [now.counts(left)]
+        causes = rank_causes(self.cohorts, counts, self.prices)
         excess = causes[0].excess if causes else 0.0
-        alarm = LiveAlarm(self.minute, now.most_surprising(left), causes, self.minute, excess)
+        alarm = LiveAlarm(self.minute, now.most_surprising(left), causes, self.minute, excess, counts)
         self.open.append(alarm)
         return alarm
 
@@ -198,14 +201,17 @@ class LiveWatch:
         return struck and excess > self.rule.worse * before
 
     def _correct(self, alarm: LiveAlarm, now: _Minute) -> None:
-        """Name an alarm by this minute if its cause explains more than the one named, and is not about others."""
+        """Name an alarm by all its minutes so far, if this one shows more of it, and is not about others."""
         left = self._unexplained(but=alarm)
-        causes = rank_causes(self.cohorts, now.struck * left, now.seen * left, now.usual, self.prices)
-        if not causes or causes[0].excess <= alarm.excess or now.most_surprising(left) < self.rule.nats:
+        if now.most_surprising(left) < self.rule.nats:
             return
-        held, new = alarm.holds(self.cohorts), holds_any(self.cohorts.leaves, causes[0].cohorts)
+        counts = [*alarm.counts, now.counts(left)]
+        causes = rank_causes(self.cohorts, counts, self.prices)
+        held, new = alarm.holds(self.cohorts), holds_any(self.cohorts.leaves, causes[0].cohorts if causes else ())
+        if not causes or now.excess(new & left) <= alarm.excess:
+            return
         if now.excess(new & held) >= SAME_CAUSE * min(now.excess(held), now.excess(new)):
-            alarm.causes = causes
+            alarm.causes, alarm.counts = causes, counts
 
 
 class _Minute:
@@ -224,6 +230,10 @@ class _Minute:
     def above(self) -> Array:
         """Stalled viewers of each leaf above what was due."""
         return self.struck - self.seen * self.usual.rate
+
+    def counts(self, left: Mask) -> MinuteCounts:
+        """Return the counts, some leaves left unexplained."""
+        return MinuteCounts(self.struck, self.seen, self.usual, ~left)
 
     def excess(self, leaves: Mask) -> float:
         """Return the stalled viewers of some leaves above what was due."""
@@ -254,4 +264,4 @@ def causes_at(
     """Rank the causes of a given minute by it and those before, best first; counts have the shape (minutes, leaves)."""
     first = max(0, minute - MEMORY_MINUTES)
     usual = usual_of(struck[first:minute], seen[first:minute], struck[minute], seen[minute])
-    return rank_causes(cohorts, struck[minute], seen[minute], usual, prices)
+    return rank_causes(cohorts, [MinuteCounts(struck[minute], seen[minute], usual)], prices)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import comb
 
-from detectors.leaf_causes import rank_causes
+from detectors.leaf_causes import MinuteCounts, rank_causes
 from detectors.leaf_cohorts import Cohort, LeafCohorts, holds, holds_any
 from detectors.leaf_rates import UsualRates, log_beta_binomial, typical_rate, usual_rates
 from detectors.observations import MISSING
@@ -31,7 +31,7 @@ def counts(*struck: Cohort, seed: int = 1, minutes: int = 8, effect: float = 0.3
 
 def first_of(leaves: np.ndarray, struck: np.ndarray, seen: np.ndarray) -> set[Cohort]:
     usual = usual_rates(struck[:-1], seen[:-1], weight=30, wander=5e-4)
-    return set(rank_causes(LeafCohorts(leaves), struck[-1], seen[-1], usual)[0].cohorts)
+    return set(rank_causes(LeafCohorts(leaves), [MinuteCounts(struck[-1], seen[-1], usual)])[0].cohorts)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,32 @@ def test_one_leaf_struck_by_chance_does_not_change_the_name() -> None:
     struck, seen = counts(((0, 1),))
     struck[-1, -1] = 0.5 * seen[-1, -1]
     assert first_of(LEAVES, struck, seen) == {((0, 1),)}
+
+
+def minute(cohort: Cohort, seed: int = 3) -> MinuteCounts:
+    struck, seen = counts(cohort, seed=seed)
+    return MinuteCounts(struck[-1], seen[-1], usual_rates(struck[:-1], seen[:-1], weight=30, wander=5e-4))
+
+
+def test_minutes_together_name_what_one_alone_does_not() -> None:
+    part, other = minute(((0, 1), (2, 0))), minute(((0, 1), (2, 1)))
+    named = [rank_causes(LeafCohorts(LEAVES), minutes)[0].cohorts for minutes in ([part], [other], [part, other])]
+    assert named[:2] == [(((0, 1), (2, 0)),), (((0, 1), (2, 1)),)]
+    assert (holds_any(LEAVES, named[2]) == holds(LEAVES, ((0, 1),))).all()
+
+
+def test_a_minute_counted_twice_changes_nothing() -> None:
+    once, twice = (rank_causes(LeafCohorts(LEAVES), [minute(((1, 2),))] * times) for times in (1, 2))
+    assert [cause.cohorts for cause in once] == [cause.cohorts for cause in twice]
+    assert [cause.score for cause in once] == pytest.approx([cause.score for cause in twice])
+
+
+def test_an_explained_leaf_speaks_only_against_a_cause() -> None:
+    found = minute(((1, 2), (2, 1)))
+    explained = MinuteCounts(found.struck, found.seen, found.usual, holds(LEAVES, ((2, 0),)))
+    assert rank_causes(LeafCohorts(LEAVES), [explained])[0].cohorts == (((1, 2), (2, 1)),)
+    struck = MinuteCounts(found.struck, found.seen, found.usual, holds(LEAVES, ((1, 2),)))
+    assert all(((1, 2), (2, 1)) not in cause.cohorts for cause in rank_causes(LeafCohorts(LEAVES), [struck]))
 
 
 @settings(max_examples=20, deadline=None)
@@ -104,8 +130,9 @@ def test_many_attributes_are_tried_only_a_few_at_a_time() -> None:
 def test_without_viewers_or_cohorts_nothing_is_named() -> None:
     usual = UsualRates(np.full(len(LEAVES), RATE), np.full(len(LEAVES), 100.0))
     nobody = np.zeros(len(LEAVES))
-    assert rank_causes(LeafCohorts(LEAVES), nobody, nobody, usual) == []
-    assert rank_causes(LeafCohorts(LEAVES[:, :0]), nobody, nobody + 5, usual) == []
+    assert rank_causes(LeafCohorts(LEAVES), [MinuteCounts(nobody, nobody, usual)]) == []
+    assert rank_causes(LeafCohorts(LEAVES[:, :0]), [MinuteCounts(nobody, nobody + 5, usual)]) == []
+    assert rank_causes(LeafCohorts(LEAVES), []) == []
 
 
 def test_a_struck_past_minute_teaches_little() -> None:
