@@ -43,6 +43,8 @@ QUARTER = timedelta(minutes=15)
 SHOWN_AFTER = timedelta(minutes=30)
 CALM_STEP = timedelta(hours=1)
 """Long steps do for what is read off once a day."""
+CHART_SPAN = timedelta(hours=16)
+"""As much of the first day with faults as is replayed for the picture."""
 CHART_SEED, CALM_SEED, LUCK = 3, 31, 5
 Numbers = Mapping[str, float]
 
@@ -82,11 +84,12 @@ def slow_pictures(subscribers: int, step: timedelta) -> dict[str, tuple[Picture,
 
 
 def incidents_of(folder: Path, subscribers: int, step: timedelta) -> list[Incident]:
-    """Replay an everyday world and return what was found."""
+    """Replay the first hours with faults of an everyday world and return what was found."""
     recipe = recipe_of("everyday", seed=CHART_SEED, subscribers=subscribers)
     world = make_world(folder / "everyday", recipe, seed=CHART_SEED)
-    now = max(datetime.now(UTC), world.end)
-    return replay(world.path, folder / "found", Settings(), now=now, step=step).incidents
+    start, now = world.evaluate_from, max(datetime.now(UTC), world.end)
+    end = start + CHART_SPAN
+    return replay(world.path, folder / "found", Settings(), now=now, step=step, start=start, end=end).incidents
 
 
 def most_telling(found: Sequence[Incident]) -> Incident:
