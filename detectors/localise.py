@@ -81,7 +81,7 @@ def suspects(
         How many to return.
     """
     codes, seen_by_leaf, due_by_leaf = _merged(codes, _columns(observed), _columns(expected))
-    small = _Relabelled.of(codes, np.any(seen_by_leaf, axis=1))
+    small = _Relabelled.of(codes, seen_by_leaf.sum(axis=1))
     best: list[Suspect] = []
     for subset in chosen:
         seen, due = small.sums(subset, seen_by_leaf), small.sums(subset, due_by_leaf)
@@ -116,9 +116,11 @@ def _merged(codes: Codes, observed: Array, expected: Array) -> tuple[Codes, Arra
     return slim[first], _sums(inverse.ravel(), observed, count), _sums(inverse.ravel(), expected, count)
 
 
-def _most_struck(column: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return the values that occur, in order; of very many only those that occur most."""
-    values, count = np.unique(column, return_counts=True)
+def _most_struck(column: NDArray[np.int32], struck: Array) -> NDArray[np.int32]:
+    """Return the values that were struck, in order; of very many only those that were struck most."""
+    chosen = (struck > 0) & (column != MISSING)
+    values, place = np.unique(column[chosen], return_inverse=True)
+    count = np.bincount(place.ravel(), struck[chosen], len(values))
     return np.sort(values[np.argsort(-count, kind="stable")[:MOST_VALUES]])
 
 
@@ -134,11 +136,11 @@ class _Relabelled:
     names: tuple[NDArray[np.int32], ...]
 
     @classmethod
-    def of(cls, codes: Codes, struck: NDArray[np.bool_]) -> _Relabelled:
+    def of(cls, codes: Codes, struck: Array) -> _Relabelled:
         places, names = np.empty(codes.shape, np.int64), []
         for dimension in range(codes.shape[1]):
             column = codes[:, dimension]
-            named = _most_struck(column[struck & (column != MISSING)])
+            named = _most_struck(column, struck)
             found = np.searchsorted(named, column)
             known = (found < len(named)) & (named[np.minimum(found, len(named) - 1)] == column if len(named) else False)
             places[:, dimension] = np.where(known, found, len(named))

@@ -157,3 +157,11 @@ def test_a_title_among_a_hundred_thousand_is_named_in_good_time() -> None:
     ranked = suspects(codes, seen, due(codes))
     assert named(ranked[0]) == {"title_id": 7}
     assert time.perf_counter() - start < 10
+
+
+def test_of_many_values_those_struck_most_compete() -> None:
+    """Chance strikes hundreds of titles once each; the one that is struck again and again is not lost among them."""
+    codes = np.zeros((60_000, len(DIMENSIONS)), np.int32)
+    codes[:, TITLE] = np.r_[np.arange(500), np.full(100, 90_000), np.arange(59_400)]
+    seen = (np.arange(60_000) < 600).astype(float)
+    assert named(suspects(codes, seen, due(codes))[0]) == {"title_id": 90_000}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from detectors.finding import Cohort
 from incidents.lifecycle import (
     LifecycleRule,
+    has_dried_up,
     incident_id,
     is_over,
+    is_settled,
     overlap,
     recovery_evidence,
     related,
@@ -81,6 +83,30 @@ def test_a_struck_bucket_is_never_a_recovery(seen: list[int]) -> None:
 def test_nothing_known_is_not_over() -> None:
     none = np.zeros(1)
     assert not is_over(none, none, none, RULE)
+
+
+@pytest.mark.parametrize(
+    ("since", "everyone", "left"),
+    [
+        pytest.param((2, 0, 1), (1_000, 1_000, 1_000), True, id="others go on, nobody is left: gone"),
+        pytest.param((90, 110, 95), (1_000, 1_000, 1_000), False, id="as many as ever"),
+        pytest.param((12, 8, 15), (100, 100, 100), False, id="everybody sleeps"),
+        pytest.param((0, 0, 0), (10, 5, 10), False, id="night, too few due to tell"),
+        pytest.param((40, 40, 40), (1_000, 1_000, 1_000), False, id="some are left"),
+    ],
+)
+def test_a_cohort_that_everybody_left_is_over_and_one_at_night_is_not(since, everyone, left: bool) -> None:
+    exposures, impaired = np.array([100.0, 100, *since]), np.array([20.0, 25, 0, 0, 0])
+    assert has_dried_up(exposures, np.array([1_000.0, 1_000, *everyone]), impaired, RULE) is left
+    assert not has_dried_up(exposures, np.array([1_000.0, 1_000, *everyone]), np.zeros(5), RULE)
+
+
+@pytest.mark.parametrize(
+    ("hours", "observed", "settled"),
+    [(23.9, 60, False), (24, 60, True), (24, 89, True), (24, 90, False), (240, 300, False)],
+)
+def test_a_slight_excess_that_lasts_a_day_is_the_new_level(hours: float, observed: float, settled: bool) -> None:
+    assert is_settled(timedelta(hours=hours), observed, 30.0, RULE) is settled
 
 
 @pytest.mark.parametrize(

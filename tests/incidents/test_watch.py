@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
+from time import process_time
 from typing import Any
 
 import pytest
@@ -183,6 +184,22 @@ def test_clocks_that_are_days_off_do_not_hide_a_fault(days: int, loop, tmp_path)
     loop.put(rows, tmp_path, WINDOW.end)
     (incident,) = loop.step(WINDOW).incidents
     assert abs(incident.onset_time - NOON) <= timedelta(minutes=5)
+
+
+def test_one_bad_title_among_a_hundred_thousand_is_named(loop, tmp_path) -> None:
+    rows = [
+        event(NOON + timedelta(milliseconds=5 * i), f"u{i}", f"s{i}", "play_requested", title_id=f"t{i}")
+        for i in range(100_000)
+    ]
+    rows += [
+        event(NOON + timedelta(seconds=i), f"v{i}", f"r{i}", title_id="t7" if i % 2 else f"t{i}") for i in range(400)
+    ]
+    loop.put(rows, tmp_path, WINDOW.end)
+    start = process_time()
+    (incident,) = loop.step(WINDOW).incidents
+    assert incident.cohort == Cohort.of({"title_id": "t7"})
+    assert incident.observed == 200
+    assert process_time() - start < 30
 
 
 def test_before_the_first_window_there_is_no_state(loop) -> None:
