@@ -52,6 +52,9 @@ class SilenceRule:
         Counts by which levels are shrunk to 1.
     most_at_once
         Silent cohorts named in one step.
+    there
+        Share of the usual presence in the newest slot without which it is not plays alone that are missing: if sessions
+        are stopping too, the next step will tell.
     moved
         Share of what is missing that, seen from the same people elsewhere, means that they only moved.
     """
@@ -66,6 +69,7 @@ class SilenceRule:
     least_days: int = 7
     prior: float = 20.0
     most_at_once: int = 5
+    there: float = 0.5
     moved: float = 0.5
 
     @property
@@ -183,6 +187,8 @@ class Silence:
         own = self._level(observed[:, :-longest].sum(axis=1), expected[:, :-longest].sum(axis=1))
         looks = [self._look(observed, expected, own, window) for window in self.rule.windows]
         going_on = looks[0][3]
+        there = observed[:, -1, PRESENCE] >= self.rule.there * expected[:, -1, PRESENCE] * own[:, PRESENCE]
+        going_on[:, PLAYS] &= there
         for measure in (PRESENCE, PLAYS):
             best = self._most_explaining(expected, looks, going_on, measure)
             if best is not None:

@@ -30,6 +30,7 @@ LATE_FOR = timedelta(hours=6)
 """How long after its end a notice still takes note of late rows."""
 STALE_AFTER = timedelta(hours=24)
 """A silence that lasts longer is taken to be the new level: the memory of what came before it ends."""
+HELD_BACK = "Much of what was missing came late: viewers were there, and their telemetry was held back."
 NOBODY = -2
 """The code of a value that has not been seen."""
 
@@ -237,11 +238,9 @@ def _with_late(notice: QualityNotice, judged: Course) -> QualityNotice:
     """Return a notice with what came late to the time that had been judged; enough of it proves missing telemetry."""
     seen, _ = judged.sums(NUMBERS[notice.measure])
     late = notice.late + max(seen - notice.observed, 0.0)
-    told = notice.late >= PROOF * notice.expected
-    if told or late < PROOF * notice.expected:
+    if HELD_BACK in notice.reasons or late < PROOF * notice.expected:
         return replace(notice, late=late)
-    reason = "Much of what was missing came late: viewers were there, and their telemetry was held back."
-    return replace(notice, late=late, kind=QualityKind.MISSING_TELEMETRY, reasons=(*notice.reasons, reason))
+    return replace(notice, late=late, kind=QualityKind.MISSING_TELEMETRY, reasons=(*notice.reasons, HELD_BACK))
 
 
 def _counted(notice: QualityNotice, course: Course) -> QualityNotice:
