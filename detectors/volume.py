@@ -13,7 +13,8 @@ variance
     phi * m + (tau * m)^2,
 
 and phi and tau are taken from how the learnt hours lie around what the other days would have expected of them. This
-is the negative binomial model of surveillance by expected counts: Farrington et al. (1996), Noufaily et al. (2013).
+is the quasi-Poisson and negative binomial model of surveillance by expected counts: Farrington et al. (1996), Noufaily
+et al. (2013).
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ SMALL = 30.0
 """Expected counts below show phi, those above tau."""
 FEWEST = 20
 """Hours of cohorts from which tau is believed."""
+LEAST_SPREAD = 1e-4
+"""Of tau squared: as good as none."""
 MOST_CHI = 25.0
 """A learnt hour adds at most this to phi, and its root times m to tau: an old gap is not the usual noise."""
 
@@ -108,12 +111,13 @@ class SeasonalVolume:
     def surprise(self, observed: Array, expected: Array, measure: int) -> Array:
         """Return minus the logarithm of the chance of so few or fewer, in nats, for arrays of one shape.
 
-        Counts are negative binomial with the mean and variance above; no expectation is no surprise.
+        Counts come in clusters of phi, and the clusters are negative binomial: their mean is m / phi, their variance
+        m / phi + (tau * m / phi)^2. So none at all is about as likely as no cluster, which a negative binomial of the
+        counts themselves would call far less likely than it is. No expectation is no surprise.
         """
-        due = np.maximum(expected, 1e-9)
-        extra = np.maximum(self.phi_[measure] - 1 + self.tau_[measure] ** 2 * due, 1e-6)
-        size = due / extra
-        chance = betainc(size, np.floor(observed) + 1, 1 / (1 + extra))
+        clusters = np.maximum(expected, 1e-9) / self.phi_[measure]
+        spread = max(float(self.tau_[measure]) ** 2, LEAST_SPREAD)
+        chance = betainc(1 / spread, observed / self.phi_[measure] + 1, 1 / (1 + spread * clusters))
         return np.asarray(np.where(expected > 0, -np.log(np.maximum(chance, 1e-300)), 0.0))
 
     def _alike(self, hour: int) -> NDArray[np.bool_]:

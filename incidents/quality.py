@@ -189,10 +189,8 @@ class QualityWatch:
         number = NUMBERS[notice.measure]
         judged = slot_of(notice.updated_time) - self.rule.settling
         notice = _counted(_with_late(notice, course.until(judged)), course)
-        newest = course.since(int(course.slots[-1]) + 1 - min(self.rule.windows))
-        seen, due = newest.sums(number)
         notice = replace(notice, updated_time=now)
-        if due >= self.rule.least[number] / 4 and seen >= BACK * due:
+        if self._is_back(course, number):
             back = course.since(max(judged - 1, slot_of(notice.since)))
             until = slot_start(back.turn(number, self.rule.most_left / 3, back=True))
             notice = _counted(notice, course.until(slot_of(until)))
@@ -201,6 +199,12 @@ class QualityWatch:
             reason = "Nothing has come back in a day: this is taken to be the new level."
             return replace(notice, until=now, reasons=(*notice.reasons, reason))
         return notice
+
+    def _is_back(self, course: Course, number: int) -> bool:
+        """Whether in any window most of what is expected has come, and enough is expected to tell."""
+        end = int(course.slots[-1]) + 1
+        sums = [course.since(end - window).sums(number) for window in self.rule.windows if window <= len(course.slots)]
+        return any(due >= self.rule.least[number] / 4 and seen >= BACK * due for seen, due in sums)
 
     def _late(self, notice: QualityNotice, rows: Observations, now: datetime) -> QualityNotice:
         """Take note of rows that came late to a gap that is over."""
