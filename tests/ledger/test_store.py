@@ -214,8 +214,11 @@ def test_a_quality_notice_comes_back_as_it_was_saved_and_again_replaces_it(ledge
 
 
 def test_a_quality_notice_is_in_a_transaction(ledger, quality):
-    with ledger.write() as connection:
-        ledger.save_quality(connection, [quality])
-        connection.rollback()
-        connection.begin()
+    def save_and_fail():
+        with ledger.write() as connection:
+            ledger.save_quality(connection, [quality])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        save_and_fail()
     assert ledger.quality_notices() == []
