@@ -28,6 +28,7 @@ from incidents.ledger import leases
 from incidents.ledger.leases import Lease
 from incidents.ledger.store import Ledger
 from incidents.model import Incident
+from incidents.quality import LATE_FOR, QualityNotice
 from incidents.watch import Detection
 from notifiers.channels.contract import Channel
 from notifiers.compose import Brand, Composer, NoticeContext, Rendered
@@ -95,8 +96,14 @@ class StageReport:
 class Detector(Protocol):
     """What detection must offer: pure but for what it learns, which it keeps in the warehouse."""
 
-    def detect(self, window: Window, known: Sequence[Incident], troubled: Mapping[str, Collection[str]]) -> Detection:
-        """Return what a merged window changes, given the known incidents and whom they already trouble."""
+    def detect(
+        self,
+        window: Window,
+        known: Sequence[Incident],
+        troubled: Mapping[str, Collection[str]],
+        quality: Sequence[QualityNotice] = (),
+    ) -> Detection:
+        """Return what a merged window changes, given the known incidents, whom they trouble, and quality notices."""
         ...
 
 
@@ -274,12 +281,15 @@ class Pipeline:
             **self.ledger.troubled([incident.incident_id for incident in known if incident.is_open]),
             **self.ledger.own_troubled(window.end - self.own_memory),
         }
-        found = self.detector.detect(window, known, troubled)
+        quality = self.ledger.open_quality(closed_since=window.end - LATE_FOR)
+        found = self.detector.detect(window, known, troubled, quality)
 
         def apply(connection: Connection) -> Counts:
             self.ledger.save_incidents(connection, found.incidents)
             self.ledger.save_troubles(connection, found.troubles, window.end)
-            return {"incidents": len(found.incidents), "troubles": len(found.troubles)}
+            self.ledger.save_quality(connection, found.quality)
+            counts = {"incidents": len(found.incidents), "troubles": len(found.troubles)}
+            return counts | ({"quality notices": len(found.quality)} if found.quality else {})
 
         return apply
 

@@ -16,6 +16,7 @@ from console.reporting import write
 from console.walk import Progress, WorldClock, walk
 from data.world import World
 from incidents.model import Incident
+from incidents.quality import QualityNotice
 from telemetry.time import Window
 
 STEP = timedelta(minutes=15)
@@ -35,12 +36,15 @@ class DemoReport:
         How many, by kind and reason.
     report, mailbox
         Pages to open.
+    quality
+        Notices for ops of missing telemetry and viewers.
     """
 
     incidents: list[Incident]
     notices: dict[tuple[str, str], int]
     report: Path
     mailbox: Path
+    quality: list[QualityNotice]
 
 
 def demo(folder: Path, settings: Settings, make: Callable[[Path], World], progress: Progress) -> DemoReport:
@@ -72,8 +76,9 @@ def demo(folder: Path, settings: Settings, make: Callable[[Path], World], progre
         windows = Window(world.evaluate_from, world.end).split(STEP)
         walk(pipeline, clock, windows, progress, deliver=True)
         found, counts = pipeline.ledger.incidents(), count_notices(pipeline.ledger)
+        quality = pipeline.ledger.quality_notices()
     page = write(inside, None, inside.paths.reports, world.end)
-    return DemoReport(found, counts, page, inside.paths.mailbox / "index.html")
+    return DemoReport(found, counts, page, inside.paths.mailbox / "index.html", quality)
 
 
 def _make_empty(folder: Path) -> None:

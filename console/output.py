@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from incidents.model import Incident
+from incidents.quality import QualityNotice
 from notifiers.names import one_line
 
 WIDTH = 120
@@ -90,6 +91,45 @@ def incident_document(incident: Incident) -> dict[str, Any]:
         "onset_time": incident.onset_time.isoformat(),
         "detected_time": incident.detected_time.isoformat(),
         "resolved_time": None if resolved is None else resolved.isoformat(),
+    }
+
+
+def quality_table(notices: Sequence[QualityNotice]) -> None:
+    """Print notices of missing telemetry and viewers, and what to read about each; nothing where there are none."""
+    if not notices:
+        return
+    table(
+        "Data quality (for ops)",
+        ("detected (UTC)", "kind", "cohort", "until (UTC)"),
+        [
+            (
+                f"{notice.detected_time:%m-%d %H:%M}",
+                notice.kind.value.replace("_", " "),
+                notice.cohort,
+                f"{notice.until:%m-%d %H:%M}" if notice.until else "-",
+            )
+            for notice in notices
+        ],
+    )
+    for notice in notices:
+        say(one_line(" ".join(notice.sentences)))
+
+
+def quality_document(notice: QualityNotice) -> dict[str, Any]:
+    """Return a quality notice for a program."""
+    return {
+        "notice_id": notice.notice_id,
+        "kind": notice.kind.value,
+        "cohort": dict(notice.cohort.values),
+        "measure": notice.measure.value,
+        "since": notice.since.isoformat(),
+        "detected_time": notice.detected_time.isoformat(),
+        "until": None if notice.until is None else notice.until.isoformat(),
+        "expected": notice.expected,
+        "observed": notice.observed,
+        "late": notice.late,
+        "surprise": notice.surprise,
+        "sentences": list(notice.sentences),
     }
 
 

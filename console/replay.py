@@ -20,6 +20,7 @@ from console.walk import Progress, WorldClock, span_of, walk
 from incidents.ledger.schema import notices
 from incidents.ledger.store import Ledger
 from incidents.model import Incident
+from incidents.quality import QualityNotice
 from telemetry.time import Window, naive_utc
 
 TIME = pa.timestamp("us")
@@ -66,6 +67,8 @@ class ReplayReport:
         How many, by kind and reason.
     files
         What was written.
+    quality
+        Notices for ops of missing telemetry and viewers; they are in no file.
     """
 
     span: Window
@@ -73,6 +76,7 @@ class ReplayReport:
     incidents: list[Incident]
     notices: dict[tuple[str, str], int]
     files: tuple[Path, Path]
+    quality: list[QualityNotice]
 
 
 def replay(
@@ -116,7 +120,8 @@ def replay(
         walk(pipeline, clock, windows, progress)
         files = write_files(pipeline.ledger, out)
         found = pipeline.ledger.incidents()
-        return ReplayReport(span, len(windows), found, count_notices(pipeline.ledger), files)
+        quality = pipeline.ledger.quality_notices()
+        return ReplayReport(span, len(windows), found, count_notices(pipeline.ledger), files, quality)
 
 
 def write_files(ledger: Ledger, out: Path) -> tuple[Path, Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.detect import detect_window
+from flows.detect import detect_window, show_quality
 from flows.due import run_name, window_of
 from flows.ingest import ingest_incoming
 from flows.notify import decide_window, send_due
@@ -36,6 +36,7 @@ def pipeline(window: str | None = None, config: str | None = None) -> int:
     for missed in windows:
         detect_window(missed, config)
         decide_window(missed, config)
+    show_quality(due, config)
     send_due(config)
     show_incidents(due, config)
     write_reports(config)

@@ -20,9 +20,11 @@ from detectors.finding import Cohort
 from detectors.learning import hourly_counts, learn_day, midnight, prepare, unlearnt_days
 from detectors.observations import ImpairmentRule, Vocabularies, load_observations, slot_of
 from detectors.rates import SLOTS_PER_HOUR, HourlyCounts, RateModel
+from detectors.volume import SeasonalVolume
 from incidents.lifecycle import LifecycleRule
 from incidents.model import Incident, Trouble
 from incidents.own import STRAGGLERS, OwnRule, OwnTroubles, Scene, fold_day
+from incidents.quality import QualityNotice, QualityWatch
 from incidents.state import FOREVER, Mask, WatchState
 from incidents.step import Step, StepRules
 from telemetry.time import Window
@@ -73,10 +75,14 @@ class WatchRule:
 
 @dataclass(frozen=True)
 class Detection:
-    """What one window changes: incidents that are new or differ, and people newly in trouble or out of it."""
+    """What one window changes: incidents that are new or differ, and people newly in trouble or out of it.
+
+    And, for ops alone, notices of missing telemetry and missing viewers.
+    """
 
     incidents: tuple[Incident, ...] = ()
     troubles: tuple[Trouble, ...] = ()
+    quality: tuple[QualityNotice, ...] = ()
 
 
 class Watch:
@@ -104,11 +110,18 @@ class Watch:
         self.lifecycle = lifecycle or LifecycleRule()
         self.own = own or OwnRule()
         self._own_troubles = OwnTroubles(self.own, self.impairment)
+        self._quality: QualityWatch | None = None
         self._state: WatchState | None = None
         self._as_of: datetime | None = None
         self._learnt: date | None = None
 
-    def detect(self, window: Window, known: Sequence[Incident], troubled: Mapping[str, Collection[str]]) -> Detection:
+    def detect(
+        self,
+        window: Window,
+        known: Sequence[Incident],
+        troubled: Mapping[str, Collection[str]],
+        quality: Sequence[QualityNotice] = (),
+    ) -> Detection:
         """Detect what a merged window changes.
 
         Parameters
@@ -121,6 +134,8 @@ class Watch:
             For each open incident the subscribers already found to be troubled by it; and under ``own:buffering``,
             ``own:startup``, ``own:failure`` and ``own:access`` those found within `OwnRule.days` to have a trouble of
             their own.
+        quality
+            The open quality notices, and those closed within `incidents.quality.LATE_FOR`.
         """
         state = self._caught_up(window, known)
         oldest = window.end - timedelta(hours=self.rule.memory_hours)
@@ -136,7 +151,8 @@ class Watch:
             self.rule.onset_slack,
         )
         own = self._own_troubles.find(scene, troubled, window.end)
-        return Detection(tuple(incidents), (*troubles, *own))
+        noticed = self._quality.step(state.rows, quality, window.end) if self._quality else []
+        return Detection(tuple(incidents), (*troubles, *own), tuple(noticed))
 
     @property
     def state(self) -> WatchState:
@@ -190,7 +206,9 @@ class Watch:
 
     def _fresh_state(self, now: datetime, known: Sequence[Incident]) -> WatchState:
         words = Vocabularies()
-        model = RateModel().fit(self._history(words, now, known))
+        counts = self._history(words, now)
+        self._quality = QualityWatch(SeasonalVolume().fit(counts), words)
+        model = RateModel().fit(counts.drop(_anomalous(counts, words, known)))
         self._own_troubles.start(self.connection, words, self._learnt)
         return WatchState.of(words, model, self.impairment.memory_slots, self.rule.onset_slack)
 
@@ -203,10 +221,9 @@ class Watch:
         )
         state.take_in(rows, known, oldest, now)
 
-    def _history(self, words: Vocabularies, now: datetime, known: Sequence[Incident]) -> HourlyCounts:
+    def _history(self, words: Vocabularies, now: datetime) -> HourlyCounts:
         today = midnight(now.date())
-        counts = hourly_counts(self.connection, words, today - timedelta(days=self.rule.learn_days), today)
-        return counts.drop(_anomalous(counts, words, known))
+        return hourly_counts(self.connection, words, today - timedelta(days=self.rule.learn_days), today)
 
 
 def _anomalous(counts: HourlyCounts, words: Vocabularies, known: Sequence[Incident]) -> Mask:

@@ -10,7 +10,16 @@ import typer
 
 from console.arguments import ConfigOption, JsonOption
 from console.opening import settings_of
-from console.output import incident_document, incidents_table, notices_table, print_json, progress, say
+from console.output import (
+    incident_document,
+    incidents_table,
+    notices_table,
+    print_json,
+    progress,
+    quality_document,
+    quality_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from console.demo import DemoReport
@@ -55,6 +64,7 @@ def _document(report: DemoReport) -> dict[str, object]:
         "notices": [
             {"kind": kind, "reason": reason, "count": count} for (kind, reason), count in sorted(report.notices.items())
         ],
+        "quality_notices": [quality_document(notice) for notice in report.quality],
         "report": str(report.report),
         "mailbox": str(report.mailbox),
     }
@@ -63,5 +73,6 @@ def _document(report: DemoReport) -> dict[str, object]:
 def _show(report: DemoReport) -> None:
     incidents_table(report.incidents)
     notices_table(report.notices)
+    quality_table(report.quality)
     say(f"Report:  {report.report}")
     say(f"Mailbox: {report.mailbox}")

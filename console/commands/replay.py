@@ -9,7 +9,16 @@ import typer
 
 from console.arguments import ConfigOption, FromOption, JsonOption, StepOption, ToOption
 from console.opening import now, settings_of
-from console.output import incident_document, incidents_table, notices_table, print_json, progress, say
+from console.output import (
+    incident_document,
+    incidents_table,
+    notices_table,
+    print_json,
+    progress,
+    quality_document,
+    quality_table,
+    say,
+)
 from console.replay import ReplayReport
 from console.replay import replay as replay_world
 
@@ -63,6 +72,7 @@ def _document(report: ReplayReport) -> dict[str, object]:
         "notices": [
             {"kind": kind, "reason": reason, "count": count} for (kind, reason), count in sorted(report.notices.items())
         ],
+        "quality_notices": [quality_document(notice) for notice in report.quality],
         "files": [str(file) for file in report.files],
     }
 
@@ -70,6 +80,7 @@ def _document(report: ReplayReport) -> dict[str, object]:
 def _show(report: ReplayReport) -> None:
     incidents_table(report.incidents)
     notices_table(report.notices)
+    quality_table(report.quality)
     start, end = report.span.start, report.span.end
     say(f"{report.steps} steps from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC.")
     for file in report.files:

@@ -6,7 +6,7 @@ from config.bootstrap import open_pipeline
 from config.pipeline import StageReport
 from console.arguments import ConfigOption, JsonOption, StepOption, WindowOption
 from console.opening import now, settings_of
-from console.output import print_json, progress, say, table
+from console.output import print_json, progress, quality_document, quality_table, say, table
 
 
 def run(
@@ -33,10 +33,18 @@ def run(
                 stages.extend(pipeline.run(part))
                 bar()
         delivered = {state.value: count for state, count in pipeline.deliver().states.items()}
+        quality = pipeline.ledger.open_quality(closed_since=window.start)
     if as_json:
-        print_json({"stages": [_document(stage) for stage in stages], "delivered": delivered})
+        print_json(
+            {
+                "stages": [_document(stage) for stage in stages],
+                "delivered": delivered,
+                "quality_notices": [quality_document(notice) for notice in quality],
+            }
+        )
     else:
         _show(stages, delivered)
+        quality_table(quality)
 
 
 def _document(stage: StageReport) -> dict[str, object]:

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 
 from detectors.finding import Alternative, Cohort
 from incidents.model import Cause, ChartPoint, Incident, Severity, Trouble, TroubleKind, Verdict
+from incidents.quality import Measure, QualityKind, QualityNotice
 from telemetry.contract import Signal
 from telemetry.time import utc
 
@@ -103,6 +104,37 @@ def trouble_from(row: Row) -> Trouble:
         error_class=row["error_class"],
         last_good_time=row["last_good_time"],
         incident_resolved=row["resolved_time"] is not None,
+    )
+
+
+def quality_row(notice: QualityNotice) -> dict[str, Any]:
+    """Return the row of `quality_notices` that holds `notice`."""
+    kept = ("notice_id", "since", "detected_time", "until", "expected", "observed", "late", "surprise", "updated_time")
+    return {
+        **{name: getattr(notice, name) for name in kept},
+        "kind": notice.kind.value,
+        "cohort": dict(notice.cohort.values),
+        "measure": notice.measure.value,
+        "reasons": list(notice.reasons),
+    }
+
+
+def quality_from(row: Row) -> QualityNotice:
+    """Return the notice that a row of `quality_notices` holds."""
+    return QualityNotice(
+        notice_id=row["notice_id"],
+        kind=QualityKind(row["kind"]),
+        cohort=Cohort.of(row["cohort"]),
+        measure=Measure(row["measure"]),
+        since=row["since"],
+        detected_time=row["detected_time"],
+        until=row["until"],
+        expected=row["expected"],
+        observed=row["observed"],
+        late=row["late"],
+        surprise=row["surprise"],
+        reasons=tuple(row["reasons"]),
+        updated_time=row["updated_time"],
     )
 
 

@@ -198,3 +198,24 @@ windows = Table(
     Index(None, "stage", "window_end"),
 )
 """One row per stage and window: leased while it runs, finished once, never run twice to effect."""
+
+quality_notices = Table(
+    "quality_notices",
+    metadata,
+    Column("notice_id", String(64), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("cohort", JSON, nullable=False),
+    Column("measure", String(16), nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("detected_time", UtcTime, nullable=False),
+    Column("until", UtcTime),
+    Column("expected", Float, nullable=False),
+    Column("observed", Float, nullable=False),
+    Column("late", Float, nullable=False),
+    Column("surprise", Float, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("updated_time", UtcTime, nullable=False),
+    Index(None, "until"),
+    Index(None, "detected_time"),
+)
+"""Missing telemetry and missing viewers, for ops alone: nothing of it goes to subscribers."""

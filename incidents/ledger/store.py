@@ -33,8 +33,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from incidents.ledger import schema
-from incidents.ledger.rows import incident_from, incident_row, trouble_from, trouble_row
+from incidents.ledger.rows import incident_from, incident_row, quality_from, quality_row, trouble_from, trouble_row
 from incidents.model import OWN_PREFIX, Incident, Trouble, TroubleKind
+from incidents.quality import QualityNotice
 from telemetry.contract import Signal
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -163,6 +164,22 @@ class Ledger:
             where=schema.troubles.c.decided.is_(False),
         )
 
+    def open_quality(self, closed_since: datetime) -> list[QualityNotice]:
+        """Return the quality notices that are open, and those whose silence ended since a moment, earliest first."""
+        until = schema.quality_notices.c.until
+        return self._quality(select(schema.quality_notices).where(or_(until.is_(None), until >= closed_since)))
+
+    def quality_notices(self, since: datetime | None = None) -> list[QualityNotice]:
+        """Return the quality notices, earliest first; those detected before `since` are left out."""
+        query = select(schema.quality_notices)
+        if since is not None:
+            query = query.where(schema.quality_notices.c.detected_time >= since)
+        return self._quality(query)
+
+    def save_quality(self, connection: Connection, notices: Sequence[QualityNotice]) -> None:
+        """Insert or replace quality notices by their id."""
+        self._upsert(connection, schema.quality_notices, [quality_row(notice) for notice in notices])
+
     def undecided_troubles(self, connection: Connection) -> list[Trouble]:
         """Return the troubles that nobody decided on yet, in the order of their keys."""
         rows = connection.execute(
@@ -225,6 +242,11 @@ class Ledger:
         ordered = query.order_by(schema.incidents.c.detected_time, schema.incidents.c.incident_id)
         with self.read() as connection:
             return [incident_from(row) for row in connection.execute(ordered).mappings()]
+
+    def _quality(self, query: Select[Any]) -> list[QualityNotice]:
+        ordered = query.order_by(schema.quality_notices.c.detected_time, schema.quality_notices.c.notice_id)
+        with self.read() as connection:
+            return [quality_from(row) for row in connection.execute(ordered).mappings()]
 
     def _upsert(
         self,

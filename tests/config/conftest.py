@@ -89,7 +89,7 @@ class FailureDetector:
 
     connection: object
 
-    def detect(self, window, known, troubled):
+    def detect(self, window, known, troubled, quality=()):
         rows = self.connection.execute(
             "SELECT subscriber_id, min(first_time), max(last_time), sum(failed) FROM slices "
             "WHERE changed_time = ? AND failed > 0 GROUP BY 1 ORDER BY 1",

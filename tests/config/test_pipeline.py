@@ -1,13 +1,17 @@
 """Each stage runs once for each window, forwards, and a run cut off anywhere goes on where it stopped."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
 from config.pipeline import Stage, WindowHeldError
+from detectors.finding import Cohort
 from incidents.ledger import leases, schema
 from incidents.ledger.leases import Lease
+from incidents.quality import Measure, QualityKind, QualityNotice
+from incidents.watch import Detection
 from notifiers.model import ChannelName, Policy
 from notifiers.outbox import State
 
@@ -220,3 +224,50 @@ def test_a_card_goes_into_the_inbox_of_who_wants_cards(desk, windows, fails, sub
     with desk.ledger.read() as connection:
         assert connection.scalars(select(schema.inbox.c.subscriber_id)).all() == ["ann"]
         assert connection.scalars(select(schema.notices.c.channel)).all() == [ChannelName.IN_APP]
+
+
+class Deaf:
+    """Finds that a country is silent, and brings the same notice up to date ever after."""
+
+    def __init__(self):
+        self.told = []
+
+    def detect(self, window, _known, _troubled, quality=()):
+        self.told.append(list(quality))
+        notice = QualityNotice(
+            notice_id="dq-1",
+            kind=QualityKind.MISSING_TELEMETRY,
+            cohort=Cohort.of({"country": "SE"}),
+            measure=Measure.PRESENCE,
+            since=window.start,
+            detected_time=window.end,
+            until=None,
+            expected=50.0,
+            observed=0.0,
+            late=0.0,
+            surprise=20.0,
+            reasons=("Everything stopped at once.",),
+            updated_time=window.end,
+        )
+        return Detection(quality=(replace(quality[0], updated_time=window.end) if quality else notice,))
+
+
+def test_quality_notices_are_kept_with_their_stage_and_tell_no_subscriber(trouble, windows):
+    deaf = Deaf()
+    with trouble.pipeline(make_detector=lambda _: deaf) as pipeline:
+        reports = [pipeline.run(window) for window in (windows[0], windows[1], windows[1])]
+        assert not pipeline.deliver().states
+    (notice,) = trouble.ledger.quality_notices()
+    assert deaf.told == [[], [replace(notice, updated_time=windows[0].end)]]
+    assert notice.updated_time == windows[1].end
+    assert [stages[1].counts.get("quality notices") for stages in reports] == [1, 1, 1]
+    assert [count(trouble.ledger, table) for table in (schema.incidents, schema.troubles, schema.notices)] == [0, 0, 0]
+
+
+def test_a_quality_notice_of_a_stage_that_fails_is_not_kept(trouble, windows, monkeypatch):
+    with trouble.pipeline(make_detector=lambda _: Deaf()) as pipeline:
+        monkeypatch.setattr(leases, "finish", lambda *_args, **_options: 1 / 0)
+        pipeline.merge = lambda _window: None
+        with pytest.raises(ZeroDivisionError):
+            pipeline.detect(windows[0])
+    assert trouble.ledger.quality_notices() == []

@@ -30,7 +30,7 @@ def same(one: Detection, other: Detection) -> bool:
     """Whether two detections say the same, in whatever order."""
     return all(
         sorted(map(str, map(plain, getattr(one, name)))) == sorted(map(str, map(plain, getattr(other, name))))
-        for name in ("incidents", "troubles")
+        for name in ("incidents", "troubles", "quality")
     )
 
 

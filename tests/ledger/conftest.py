@@ -8,6 +8,7 @@ import pytest
 from detectors.finding import Alternative, Cohort
 from incidents.ledger.store import Ledger
 from incidents.model import Cause, ChartPoint, Incident, Severity, Trouble, Verdict
+from incidents.quality import Measure, QualityKind, QualityNotice
 from telemetry.contract import Signal
 
 T0 = datetime(2026, 3, 9, tzinfo=UTC)
@@ -45,6 +46,28 @@ TROUBLE = Trouble(
 )
 
 OWN_TROUBLE = replace(TROUBLE, subscriber_id="sub-2", incident_id=None, last_good_time=T0)
+
+
+QUALITY = QualityNotice(
+    notice_id="dq-1",
+    kind=QualityKind.MISSING_VIEWERS,
+    cohort=Cohort.of({"isp": "Harborlight Fiber"}),
+    measure=Measure.PRESENCE,
+    since=T0 - timedelta(minutes=25),
+    detected_time=T0,
+    until=None,
+    expected=120.5,
+    observed=2.0,
+    late=0.0,
+    surprise=14.25,
+    reasons=("The rest of the service goes on.", "Suspected <outage>."),
+    updated_time=T0,
+)
+
+
+@pytest.fixture
+def quality():
+    return QUALITY
 
 
 @pytest.fixture

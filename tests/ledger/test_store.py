@@ -13,6 +13,7 @@ from detectors.finding import Cohort
 from incidents.ledger import schema
 from incidents.ledger.store import Ledger
 from incidents.model import Cause, TroubleKind, Verdict
+from incidents.quality import QualityKind
 
 
 def save(ledger, *, incidents=(), troubles=(), found_time=None):
@@ -198,3 +199,26 @@ def test_what_a_killed_writer_left_open_is_not_there(ledger, incident, tmp_path)
     save(ledger, incidents=[incident])
     with ledger.read() as reader:
         assert reader.execute(schema.suppressions.select()).all() == []
+
+
+def test_a_quality_notice_comes_back_as_it_was_saved_and_again_replaces_it(ledger, quality, t0):
+    closed = replace(quality, until=t0 + timedelta(hours=1), kind=QualityKind.MISSING_TELEMETRY, late=55.0)
+    everyone = replace(quality, notice_id="dq-0", cohort=Cohort(), detected_time=t0 + timedelta(hours=2))
+    for notices in ([quality], [quality], [closed, everyone]):
+        with ledger.write() as connection:
+            ledger.save_quality(connection, notices)
+    assert ledger.quality_notices() == [closed, everyone]
+    assert ledger.quality_notices(since=t0 + timedelta(minutes=1)) == [everyone]
+    assert ledger.open_quality(closed_since=t0 + timedelta(hours=1)) == [closed, everyone]
+    assert ledger.open_quality(closed_since=t0 + timedelta(hours=2)) == [everyone]
+
+
+def test_a_quality_notice_is_in_a_transaction(ledger, quality):
+    def save_and_fail():
+        with ledger.write() as connection:
+            ledger.save_quality(connection, [quality])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        save_and_fail()
+    assert ledger.quality_notices() == []
