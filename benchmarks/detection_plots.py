@@ -268,8 +268,8 @@ def horizons_picture() -> tuple[Picture, Numbers]:
         Axis("trailing stretch of time", 0.25, 24, ticks, is_log=True),
         Axis("surprise, nats", 0, 20, [(float(k), str(k)) for k in range(0, 21, 5)]),
     )
-    picture.level(one, "price of a delivery network")
-    picture.level(three, "price of a cohort of three dimensions")
+    picture.level(one, "price of a delivery network", 2.0)
+    picture.level(three, "price of a cohort of three dimensions", 2.0)
     picture.line(list(zip(hours, surprise[0].tolist(), strict=True)), "5 times the usual, 30 min", ORANGE, dots=True)
     picture.line(
         list(zip(hours, surprise[1].tolist(), strict=True)), "1.7 times the usual, 12 h", BLUE, dash="8 4", dots=True

@@ -122,13 +122,13 @@ class Picture:
         )
         self._text(place + (-5 if at_left else 5), top, label, anchor="end" if at_left else "start", halo=True)
 
-    def level(self, y: float, label: str) -> None:
-        """Draw a level line with its label above it, at the left."""
+    def level(self, y: float, label: str, x: float | None = None) -> None:
+        """Draw a level line with its label above it, from `x` on or at the left."""
         place = self._place((self.x.low, y))[1]
         self._add(
             "line", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{place:g}", y2=f"{place:g}", stroke=INK, stroke_dasharray="6 4"
         )
-        self._text(LEFT + 6, place - 5, label, halo=True)
+        self._text(self._place((self.x.low if x is None else x, y))[0] + 6, place - 5, label, halo=True)
 
     def render(self) -> str:
         """Return the SVG as text that ends in a newline."""
