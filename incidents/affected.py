@@ -116,10 +116,11 @@ def blame(rows: Observations, usual: Array) -> Array:
     usual
         Impairments due in each row, shape (n, 4).
     """
-    bucket = rows.slot // SLOTS_PER_BUCKET
-    bucket -= bucket.min(initial=0) if len(bucket) else 0
-    count = int(bucket.max(initial=0)) + 1
     result = np.zeros((len(rows), len(SIGNALS)))
+    if not len(rows):
+        return result
+    bucket = (rows.slot - rows.slot.min()) // SLOTS_PER_BUCKET
+    count = int(bucket.max()) + 1
     for number, signal in enumerate(SIGNALS):
         seen = np.bincount(bucket, rows.bad[:, number], count).astype(float)
         due = np.bincount(bucket, usual[:, number], count).astype(float)

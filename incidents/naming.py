@@ -17,7 +17,7 @@ from incidents.prices import Prices
 from incidents.state import Mask, WatchState, numbers_of
 from telemetry.contract import Signal
 
-MOST_CANDIDATES = 12
+MOST_CANDIDATES = 8
 """Cohorts that are tried with another beside them; the best ones of different subsets of dimensions."""
 MOST_BESIDE = 6
 """Cohorts that are tried beside one: what began lately may not be the first of them."""
