@@ -69,7 +69,7 @@ class OwnRule:
     """
 
     days: int = 7
-    least_probability: float = 0.85
+    least_probability: float = 0.9
     fresh_hours: float = 2.0
     suspect_nats: float = 4.0
     learn_days: int = 28

@@ -69,7 +69,7 @@ class WatchRule:
     least_subscribers: int = 4
     least_ratio: float = 1.75
     least_slowdown: float = 1.4
-    least_blame: float = 0.6
+    least_blame: float = 0.72
     onset_slack: timedelta = timedelta(minutes=15)
 
 
