@@ -180,3 +180,23 @@ class Step:
             self.bars.advance(self.task)
         else:
             self.bars.update(self.task, completed=done, total=total)
+
+
+def outcome_tables(
+    incidents: Sequence[Incident], notices: Mapping[tuple[str, str], int], quality: Sequence[QualityNotice]
+) -> None:
+    """Print what a stretch of windows came to: its incidents, notices by kind and reason, and quality notices."""
+    incidents_table(incidents)
+    notices_table(notices)
+    quality_table(quality)
+
+
+def outcome_document(
+    incidents: Sequence[Incident], notices: Mapping[tuple[str, str], int], quality: Sequence[QualityNotice]
+) -> dict[str, Any]:
+    """Return the same for a program."""
+    return {
+        "incidents": [incident_document(incident) for incident in incidents],
+        "notices": [{"kind": kind, "reason": reason, "count": n} for (kind, reason), n in sorted(notices.items())],
+        "quality_notices": [quality_document(notice) for notice in quality],
+    }

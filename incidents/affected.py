@@ -58,7 +58,7 @@ def affected(
     rows
         The slices of the incident's cohort since its onset.
     whole
-        All slices of the sessions in `rows`, as far back as memory reaches: a session is judged as a whole.
+        Slices among which are all of the sessions in `rows`, as far back as memory reaches: each is judged as a whole.
     now_us
         Until when events are known, microseconds since 1970.
     signals

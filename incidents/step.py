@@ -139,11 +139,16 @@ class Step:
         first, usable = self.last_slot - horizon + 1, ~self.state.recent.explained[:, SIGNALS.index(group[0])]
         for _ in range(MOST_DRIFTS):
             ranked, _ = Search(self.state, group[0], first, usable, self._prices(group)).ranked()
-            if not ranked or not self._stands(group, ranked[0], first, usable):
+            if not ranked:
                 return None
-            if self._is_material(group, ranked[0], first, usable):
+            held = ranked[0].holds(self.state.rows.codes)
+            mine = usable & held & (self.state.rows.slot >= first)
+            struck = self._people(group, mine)
+            if not self._stands(group, ranked[0], struck):
+                return None
+            if self._is_material(group, ranked[0], struck, mine):
                 break
-            usable &= ~ranked[0].holds(self.state.rows.codes)  # normal has drifted there; a fault may hide behind it
+            usable &= ~held  # normal has drifted there; a fault may hide behind it
         else:
             return None
         signal = group[int(np.argmax(np.subtract(ranked[0].observed, ranked[0].expected)))]
@@ -153,32 +158,29 @@ class Step:
                 return widened
         return self._opened(signal, ranked, first - horizon, usable)
 
-    def _stands(self, group: Sequence[Signal], suspect: Suspect, first_slot: int, usable: Mask) -> bool:
+    def _people(self, group: Sequence[Signal], mine: Mask) -> list[NDArray[np.int32]]:
+        """The different people struck in some rows, by signal of the group."""
+        rows = self.state.rows
+        return [np.unique(rows.subscriber[mine & rows.fresh[:, number]]) for number in numbers_of(group)]
+
+    def _stands(self, group: Sequence[Signal], suspect: Suspect, struck: Sequence[NDArray[np.int32]]) -> bool:
         """Whether a suspect is surprising still when everybody counts once, however often they were struck."""
-        struck = self._people(group, suspect, first_slot, usable)
         people = np.array([len(who) for who in struck], float)
         floor = self.state.scans[0].floor
         surprise = excess_llr(people, np.array(suspect.expected) + floor, self.state.dispersion(group[0])).sum()
         enough = len(np.unique(np.concatenate(struck))) >= self.rules.least_subscribers
         return enough and float(surprise) >= self._prices(group).price(suspect.subset)
 
-    def _people(
-        self, group: Sequence[Signal], suspect: Suspect, first_slot: int, usable: Mask
-    ) -> list[NDArray[np.int32]]:
-        """The different people struck in a suspect cohort, by signal of the group."""
-        rows = self.state.rows
-        mine = usable & (rows.slot >= first_slot) & suspect.holds(rows.codes)
-        return [np.unique(rows.subscriber[mine & rows.fresh[:, number]]) for number in numbers_of(group)]
-
-    def _is_material(self, group: Sequence[Signal], suspect: Suspect, first_slot: int, usable: Mask) -> bool:
+    def _is_material(
+        self, group: Sequence[Signal], suspect: Suspect, struck: Sequence[NDArray[np.int32]], mine: Mask
+    ) -> bool:
         """Whether an excess, however sure, is large enough to matter: normal may drift, and nobody is worse off."""
-        people = np.array([len(who) for who in self._people(group, suspect, first_slot, usable)], float)
+        people = np.array([len(who) for who in struck], float)
         if people.sum() < self.rules.least_ratio * max(sum(suspect.expected), 1.0):
             return False
         if group[int(np.argmax(people - suspect.expected))] is not Signal.STARTUP:
             return True
-        rows = self.state.rows
-        ratios = rows.startup_ratio[usable & (rows.slot >= first_slot) & suspect.holds(rows.codes)]
+        ratios = self.state.rows.startup_ratio[mine]
         ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
         return bool(len(ratios) and np.median(ratios) >= self.rules.least_slowdown)
 
@@ -323,12 +325,11 @@ class Step:
     def _affected(self, incident: Incident) -> list[Affected]:
         every = self.state.rows
         rows = every.take(self.state.inside(every, incident) & ~self._claimed(incident))
-        whole = every.take(np.isin(every.session, rows.session))
         blamed = blame(rows, self.state.recent.model.usual(rows))
         known = [self.state.words.subscribers.find(s) for s in self.troubled.get(incident.incident_id, ())]
         signals = raised_signals(self.state, incident, related(incident.signal))
         now_us = int(self.now.timestamp() * 1e6)
-        return affected(rows, whole, now_us, signals, self.rules.impairment, blamed, self.rules.least_blame, known)
+        return affected(rows, every, now_us, signals, self.rules.impairment, blamed, self.rules.least_blame, known)
 
     def _claimed(self, incident: Incident) -> Mask:
         """Rows that an incident known for longer accounts for: who is in both hears of the first."""

@@ -10,16 +10,7 @@ import typer
 
 from console.arguments import ConfigOption, JsonOption
 from console.opening import settings_of
-from console.output import (
-    incident_document,
-    incidents_table,
-    notices_table,
-    print_json,
-    progress,
-    quality_document,
-    quality_table,
-    say,
-)
+from console.output import outcome_document, outcome_tables, print_json, progress, say
 
 if TYPE_CHECKING:
     from console.demo import DemoReport
@@ -60,19 +51,13 @@ def demo(
 
 def _document(report: DemoReport) -> dict[str, object]:
     return {
-        "incidents": [incident_document(incident) for incident in report.incidents],
-        "notices": [
-            {"kind": kind, "reason": reason, "count": count} for (kind, reason), count in sorted(report.notices.items())
-        ],
-        "quality_notices": [quality_document(notice) for notice in report.quality],
+        **outcome_document(report.incidents, report.notices, report.quality),
         "report": str(report.report),
         "mailbox": str(report.mailbox),
     }
 
 
 def _show(report: DemoReport) -> None:
-    incidents_table(report.incidents)
-    notices_table(report.notices)
-    quality_table(report.quality)
+    outcome_tables(report.incidents, report.notices, report.quality)
     say(f"Report:  {report.report}")
     say(f"Mailbox: {report.mailbox}")

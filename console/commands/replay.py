@@ -9,16 +9,7 @@ import typer
 
 from console.arguments import ConfigOption, FromOption, JsonOption, StepOption, ToOption
 from console.opening import now, settings_of
-from console.output import (
-    incident_document,
-    incidents_table,
-    notices_table,
-    print_json,
-    progress,
-    quality_document,
-    quality_table,
-    say,
-)
+from console.output import outcome_document, outcome_tables, print_json, progress, say
 from console.replay import ReplayReport
 from console.replay import replay as replay_world
 
@@ -68,19 +59,13 @@ def _document(report: ReplayReport) -> dict[str, object]:
         "from": report.span.start.isoformat(),
         "to": report.span.end.isoformat(),
         "steps": report.steps,
-        "incidents": [incident_document(incident) for incident in report.incidents],
-        "notices": [
-            {"kind": kind, "reason": reason, "count": count} for (kind, reason), count in sorted(report.notices.items())
-        ],
-        "quality_notices": [quality_document(notice) for notice in report.quality],
+        **outcome_document(report.incidents, report.notices, report.quality),
         "files": [str(file) for file in report.files],
     }
 
 
 def _show(report: ReplayReport) -> None:
-    incidents_table(report.incidents)
-    notices_table(report.notices)
-    quality_table(report.quality)
+    outcome_tables(report.incidents, report.notices, report.quality)
     start, end = report.span.start, report.span.end
     say(f"{report.steps} steps from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC.")
     for file in report.files:
