@@ -53,10 +53,12 @@ test: $(VENV)/dev.stamp  ## Run the tests
 
 check: lint test  ## All that a change must pass
 
-browser:  ## Install what browser and SendGrid tests need: Chromium and Node from Debian, Prism from npm
+browser:  ## Install what some tests need: Chromium, Node, PostgreSQL, fonts from Debian; npm's in tests/npm
 	command -v chromium >/dev/null || $(APT_INSTALL) chromium
 	command -v npm >/dev/null || $(APT_INSTALL) nodejs npm
-	npm ci --prefix tests/sendgrid --no-audit --no-fund
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(APT_INSTALL) postgresql
+	ls /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc >/dev/null 2>&1 || $(APT_INSTALL) fonts-noto-core fonts-noto-cjk
+	npm ci --prefix tests/npm --no-audit --no-fund
 
 lock: $(VENV)/dev.stamp  ## Write requirements/*.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group build $(LOCK_OPTIONS) -o requirements/run.lock
@@ -65,6 +67,6 @@ lock: $(VENV)/dev.stamp  ## Write requirements/*.lock anew from pyproject.toml
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean:  ## Remove the environment, the demo and the caches; your own warehouse and ledger stay
-	rm -rf $(VENV) data/var/demo dist node_modules tests/sendgrid/node_modules
+	rm -rf $(VENV) data/var/demo dist node_modules tests/npm/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

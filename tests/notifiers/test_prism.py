@@ -27,7 +27,7 @@ from telemetry.contract import Signal
 
 pytestmark = pytest.mark.prism
 MOCK = Path(__file__).parents[1] / "sendgrid"
-PRISM = MOCK / "node_modules" / ".bin" / "prism"
+PRISM = MOCK.parent / "npm" / "node_modules" / ".bin" / "prism"
 PATIENCE_S = 60.0
 
 
