@@ -208,11 +208,11 @@ class _Run:
 
     def _try_later(self, message: Message, error: ChannelError) -> None:
         with self.engine.connect() as connection:
-            tries = retries(connection, message.notice_id) + 1
+            tries = retries(connection, message.message_id) + 1
         if tries >= self.retry.max_attempts:
             self._settle(message, Outcome.FAILED, f"Given up after {tries} tries: {error}")
         else:
-            self._settle(message, Outcome.RETRY, str(error), wait=self.retry.wait(message.notice_id, tries))
+            self._settle(message, Outcome.RETRY, str(error), wait=self.retry.wait(message.message_id, tries))
 
     def _settle(
         self,

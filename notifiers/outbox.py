@@ -40,6 +40,13 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Stage(StrEnum):
+    """Which message of a notice: the first, or a mail that follows a card that was not seen."""
+
+    FIRST = "first"
+    FOLLOW_UP = "follow_up"
+
+
 class Outcome(StrEnum):
     """How one attempt to send ended: a row of `deliveries`."""
 
@@ -63,8 +70,10 @@ class Message:
 
     Parameters
     ----------
-    notice_id
+    message_id
         Opaque; the key by which a repeatable channel tells a repetition.
+    notice_id
+        The notice that it carries.
     subscriber_id, channel, address
         Whom, how and where to; `address` is None for a card.
     subject, html, text, card
@@ -77,6 +86,7 @@ class Message:
         1 for the first.
     """
 
+    message_id: str
     notice_id: str
     subscriber_id: str
     channel: ChannelName
@@ -162,7 +172,9 @@ def _notice_row(decision: Decision) -> dict[str, Any]:
 def _outbox_row(decision: Decision, words: Rendered, addresses: Mapping[str, str], now: datetime) -> dict[str, Any]:
     by_mail = decision.channel is ChannelName.EMAIL
     return {
+        "message_id": decision.notice_id,
         "notice_id": decision.notice_id,
+        "stage": Stage.FIRST.value,
         "channel": decision.channel.value,
         "address": addresses[decision.trouble.subscriber_id] if by_mail else None,
         "subject": words.subject,
@@ -197,7 +209,7 @@ def claim(connection: Connection, now: datetime, lease: Lease, channels: Collect
 
 def _claim() -> ReturningUpdate[Any]:
     due = (
-        select(outbox.c.notice_id)
+        select(outbox.c.message_id)
         .join(notices, notices.c.notice_id == outbox.c.notice_id)
         .where(
             outbox.c.state == State.QUEUED.value,
@@ -212,7 +224,7 @@ def _claim() -> ReturningUpdate[Any]:
     whose = select(notices.c.subscriber_id).where(notices.c.notice_id == outbox.c.notice_id)
     return (
         update(outbox)
-        .where(outbox.c.notice_id == due.scalar_subquery())
+        .where(outbox.c.message_id == due.scalar_subquery())
         .values(
             state=State.SENDING.value,
             attempts=outbox.c.attempts + 1,
@@ -228,6 +240,7 @@ _CLAIM = _claim()
 
 def _message(row: Row[Any]) -> Message:
     return Message(
+        message_id=row.message_id,
         notice_id=row.notice_id,
         subscriber_id=row.subscriber_id,
         channel=ChannelName(row.channel),
@@ -261,10 +274,10 @@ def record(
     next_attempt_time
         When to try again, for an outcome that does not settle the message.
     """
-    row = _delivery_row(message.notice_id, message.attempt, outcome, now, detail)
+    row = _delivery_row(message.message_id, message.attempt, outcome, now, detail)
     insert_new(connection, deliveries, [row | {"provider_message_id": provider_message_id}])
     state = SETTLED.get(outcome, State.QUEUED)
-    _set_state(connection, message.notice_id, state, now, next_attempt_time)
+    _set_state(connection, outbox.c.message_id == message.message_id, state, now, next_attempt_time)
     return state
 
 
@@ -273,13 +286,13 @@ def cancel(connection: Connection, notice_id: str, reason: WithheldReason, now: 
     connection.execute(
         update(notices).where(notices.c.notice_id == notice_id).values(withheld_reason=reason.value, release_time=None)
     )
-    _set_state(connection, notice_id, State.CANCELLED, now)
+    _set_state(connection, outbox.c.notice_id == notice_id, State.CANCELLED, now)
 
 
-def retries(connection: Connection, notice_id: str) -> int:
+def retries(connection: Connection, message_id: str) -> int:
     """Return how many attempts ended in something worth another try; a channel's pauses do not count."""
     tried = select(func.count()).where(
-        deliveries.c.notice_id == notice_id,
+        deliveries.c.message_id == message_id,
         deliveries.c.outcome.in_([Outcome.RETRY.value, Outcome.LOST.value]),
     )
     return connection.execute(tried).scalar_one()
@@ -307,9 +320,9 @@ def _settle_lost(
         update(outbox)
         .where(outbox.c.state == State.SENDING.value, outbox.c.lease_until <= now, which)
         .values(state=state.value, lease_owner=None, lease_until=None, settled_time=_settled(state, now))
-        .returning(outbox.c.notice_id, outbox.c.attempts)
+        .returning(outbox.c.message_id, outbox.c.attempts)
     ).all()
-    rows = [_delivery_row(row.notice_id, row.attempts, outcome, now, INTERRUPTED) for row in lost]
+    rows = [_delivery_row(row.message_id, row.attempts, outcome, now, INTERRUPTED) for row in lost]
     return insert_new(connection, deliveries, rows)
 
 
@@ -317,9 +330,9 @@ def _settled(state: State, now: datetime) -> datetime | None:
     return None if state is State.QUEUED else now
 
 
-def _delivery_row(notice_id: str, attempt: int, outcome: Outcome, now: datetime, detail: str | None) -> dict[str, Any]:
+def _delivery_row(message_id: str, attempt: int, outcome: Outcome, now: datetime, detail: str | None) -> dict[str, Any]:
     return {
-        "notice_id": notice_id,
+        "message_id": message_id,
         "attempt": attempt,
         "attempted_time": now,
         "outcome": outcome.value,
@@ -329,7 +342,7 @@ def _delivery_row(notice_id: str, attempt: int, outcome: Outcome, now: datetime,
 
 def _set_state(
     connection: Connection,
-    notice_id: str,
+    which: ColumnElement[bool],
     state: State,
     now: datetime,
     next_attempt_time: datetime | None = None,
@@ -338,4 +351,4 @@ def _set_state(
     values["settled_time"] = _settled(state, now)
     if next_attempt_time is not None:
         values["next_attempt_time"] = next_attempt_time
-    connection.execute(update(outbox).where(outbox.c.notice_id == notice_id).values(values))
+    connection.execute(update(outbox).where(which).values(values))

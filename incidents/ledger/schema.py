@@ -134,13 +134,16 @@ notices = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("notice_id", String(64), ForeignKey("notices.notice_id"), primary_key=True),
+    Column("message_id", String(80), primary_key=True),
+    Column("notice_id", String(64), ForeignKey("notices.notice_id"), nullable=False),
+    Column("stage", String(16), nullable=False),
     Column("channel", String(16), nullable=False),
     Column("address", String(320)),
     Column("subject", Text, nullable=False),
     Column("html", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("card", JSON, nullable=False),
+    Column("body_key", String(64)),
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("queued_time", UtcTime, nullable=False),
@@ -149,19 +152,27 @@ outbox = Table(
     Column("lease_owner", String(64)),
     Column("lease_until", UtcTime),
     Column("settled_time", UtcTime),
+    UniqueConstraint("notice_id", "stage"),
     Index(None, "state", "next_attempt_time"),
+    Index(None, "state", "body_key"),
 )
-"""Rendered notices on their way: queued, sending, sent, failed, unknown or cancelled."""
+"""Rendered notices on their way: queued, sending, sent, failed, unknown or cancelled.
+
+A notice has one message a stage: `first`, and `follow_up` where a card was not seen and a mail goes after it. The
+message of the first stage has the notice's own id. Messages with the same `body_key` say the same to everyone, so that
+one request may carry many.
+"""
 
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("notice_id", String(64), ForeignKey("notices.notice_id"), primary_key=True),
+    Column("message_id", String(80), ForeignKey("outbox.message_id"), primary_key=True),
     Column("attempt", Integer, primary_key=True),
     Column("attempted_time", UtcTime, nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("provider_message_id", String(128)),
     Column("detail", Text),
+    Index(None, "provider_message_id"),
 )
 
 inbox = Table(
@@ -170,12 +181,25 @@ inbox = Table(
     Column("card_id", String(64), ForeignKey("notices.notice_id"), primary_key=True),
     Column("subscriber_id", String(128), nullable=False),
     Column("card", JSON, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("change", Integer, nullable=False, server_default="1"),
     Column("created_time", UtcTime, nullable=False),
+    Column("updated_time", UtcTime),
     Column("seen_time", UtcTime),
     Column("read_time", UtcTime),
     Column("archived_time", UtcTime),
     Index(None, "subscriber_id", "created_time"),
+    Index(None, "subscriber_id", "change"),
 )
+"""Cards as they are now. `version` counts what the card has said, `change` the changes to this subscriber's cards."""
+
+inbox_heads = Table(
+    "inbox_heads",
+    metadata,
+    Column("subscriber_id", String(128), primary_key=True),
+    Column("change", Integer, nullable=False),
+)
+"""The latest change to anybody's cards: raised in the transaction that makes the change, so a reader misses none."""
 
 suppressions = Table(
     "suppressions",
@@ -183,7 +207,119 @@ suppressions = Table(
     Column("address", String(320), primary_key=True),
     Column("reason", String(32), nullable=False),
     Column("since", UtcTime, nullable=False),
+    Column("source", String(16), nullable=False, server_default="webhook"),
 )
+
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("subscriber_id", String(128), primary_key=True),
+    Column("category", String(16), primary_key=True),
+    Column("channel", String(16), primary_key=True),
+    Column("allowed", Boolean, nullable=False),
+    Column("changed_time", UtcTime, nullable=False),
+    Column("source", String(16), nullable=False),
+)
+"""What people chose, by category of notice and channel; without a row, the subscriber list's opt-in holds."""
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("contact_id", String(128), primary_key=True),
+    Column("subscriber_id", String(128), nullable=False),
+    Column("contacted_time", UtcTime, nullable=False),
+    Column("channel", String(16)),
+    Column("reason", String(32)),
+    Column("handle_seconds", Integer),
+    Column("resolved_first_contact", Boolean),
+    Column("csat", Integer),
+    Column("nps", Integer),
+    Index(None, "subscriber_id", "contacted_time"),
+    Index(None, "contacted_time"),
+)
+"""Support contacts, copied from the warehouse, so that gates and people can look at them without it."""
+
+sending_stops = Table(
+    "sending_stops",
+    metadata,
+    Column("stop_id", String(32), primary_key=True),
+    Column("scope", String(96), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("started_time", UtcTime, nullable=False),
+    Column("started_by", String(128), nullable=False),
+    Column("until_time", UtcTime),
+    Column("ended_time", UtcTime),
+    Column("ended_by", String(128)),
+    Index(None, "ended_time"),
+)
+"""Why nothing goes out: `scope` is ``all``, ``channel:email``, ``channel:in_app`` or ``incident:ID``; `kind` is
+``person``, ``flood``, ``refused`` or ``rate``. One is in force until it is ended or its `until_time` has come."""
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("episode", String(128), primary_key=True),
+    Column("audience", Integer, nullable=False),
+    Column("allowed_share", Float, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("asked_time", UtcTime, nullable=False),
+    Column("decided_time", UtcTime),
+    Column("decided_by", String(128)),
+    Column("note", Text),
+    Index(None, "state"),
+)
+"""Large audiences: which share of them, by a stable hash, may be told by now, and who said so. `state` is ``going``,
+``waiting`` for a person, ``approved`` or ``refused``."""
+
+provider_limits = Table(
+    "provider_limits",
+    metadata,
+    Column("channel", String(16), primary_key=True),
+    Column("remaining", Integer),
+    Column("reset_time", UtcTime),
+    Column("updated_time", UtcTime, nullable=False),
+)
+"""What a provider's answers said of its limit, shared among all who send."""
+
+provider_events = Table(
+    "provider_events",
+    metadata,
+    Column("event_id", String(128), primary_key=True),
+    Column("message_id", String(80)),
+    Column("event", String(32), nullable=False),
+    Column("occurred_time", UtcTime, nullable=False),
+    Column("received_time", UtcTime, nullable=False),
+    Column("detail", Text),
+    Index(None, "message_id"),
+)
+"""What a provider reported afterwards, each event once."""
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("notice_id", String(64), ForeignKey("notices.notice_id"), primary_key=True),
+    Column("question", String(16), primary_key=True),
+    Column("answer", Integer),
+    Column("note", Text),
+    Column("given_time", UtcTime, nullable=False),
+    Index(None, "given_time"),
+)
+"""What a reader answered, the latest to each question: ``helped``, ``no_problem``, ``csat``, ``nps``, ``note``."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("audit_id", String(32), primary_key=True),
+    Column("time", UtcTime, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(160), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Index(None, "time"),
+    Index(None, "subject"),
+)
+"""Every change that a person made."""
 
 windows = Table(
     "windows",

@@ -55,3 +55,32 @@ def test_a_memory_ledger_works_too(incident):
         with ledger.write() as connection:
             ledger.save_incidents(connection, [incident])
         assert ledger.incidents() == [incident]
+
+
+def test_messages_keep_what_is_in_them_when_their_key_changes(tmp_path):
+    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        with ledger.write() as connection:
+            command.upgrade(migrations(connection), "0003")
+            connection.exec_driver_sql(
+                "INSERT INTO notices (notice_id, subscriber_id, episode, kind, decided_time, problem, cause, channel)"
+                " VALUES ('n1', 'u-1', 'inc-1', 'problem', '2026-03-09 12:00:00', 'buffering', 'service', 'email')"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO outbox (notice_id, channel, subject, html, text, card, state, attempts, queued_time,"
+                " next_attempt_time) VALUES ('n1', 'email', 's', 'h', 't', '{}', 'sent', 1, '2026-03-09 12:00:00',"
+                " '2026-03-09 12:00:00')"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO deliveries (notice_id, attempt, attempted_time, outcome)"
+                " VALUES ('n1', 1, '2026-03-09 12:00:01', 'sent')"
+            )
+        ledger.upgrade()
+        with ledger.read() as connection:
+            (message,) = connection.execute(schema.outbox.select()).all()
+            (attempt,) = connection.execute(schema.deliveries.select()).all()
+        assert (message.message_id, message.notice_id, message.stage, message.state) == ("n1", "n1", "first", "sent")
+        assert (attempt.message_id, attempt.outcome) == ("n1", "sent")
+        with ledger.write() as connection:
+            command.downgrade(migrations(connection), "0003")
+            assert connection.exec_driver_sql("SELECT notice_id, state FROM outbox").all() == [("n1", "sent")]
+            assert connection.exec_driver_sql("SELECT notice_id, outcome FROM deliveries").all() == [("n1", "sent")]

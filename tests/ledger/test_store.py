@@ -194,7 +194,9 @@ def test_sqlite_is_set_up_for_one_writer_and_many_readers(tmp_path, durable, syn
 def test_what_a_killed_writer_left_open_is_not_there(ledger, incident, tmp_path):
     connection = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute("INSERT INTO suppressions VALUES ('a@example.com', 'bounce', '2026-03-09 00:00:00')")
+    connection.execute(
+        "INSERT INTO suppressions (address, reason, since) VALUES ('a@example.com', 'bounce', '2026-03-09 00:00:00')"
+    )
     connection.close()
     save(ledger, incidents=[incident])
     with ledger.read() as reader:

@@ -29,6 +29,7 @@ def message(engine, add_incident, composer, context, trouble, person, policy, no
     with engine.begin() as connection:
         enqueue(connection, [decision], {decision.notice_id: words}, {"u-1": "ada@example.net"}, noon)
     return Message(
+        message_id=decision.notice_id,
         notice_id=decision.notice_id,
         subscriber_id="u-1",
         channel=ChannelName.EMAIL,

@@ -104,6 +104,7 @@ def message(composer, context):
     def build(**changes) -> Message:
         words = composer.compose(context(**changes))
         return Message(
+            message_id="abcdefghijkl2345",
             notice_id="abcdefghijkl2345",
             subscriber_id="u-1",
             channel=ChannelName.EMAIL,

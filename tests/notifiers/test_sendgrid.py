@@ -21,6 +21,7 @@ from notifiers.model import ChannelName
 from notifiers.outbox import Message
 
 MESSAGE = Message(
+    message_id="abcdefghijkl2345",
     notice_id="abcdefghijkl2345",
     subscriber_id="u-1",
     channel=ChannelName.EMAIL,

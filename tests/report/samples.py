@@ -125,7 +125,8 @@ def decide(
 def _message(notice_id: str, channel: str, state: str) -> dict[str, object]:
     words = {"address": None, "subject": "s", "html": "h", "text": "t", "card": {}}
     times = {"queued_time": ONSET, "next_attempt_time": ONSET}
-    return {"notice_id": notice_id, "channel": channel, "state": state, **words, **times}
+    key = {"message_id": notice_id, "notice_id": notice_id, "stage": "first"}
+    return {**key, "channel": channel, "state": state, **words, **times}
 
 
 def trouble_of(who: str) -> Trouble:
