@@ -29,6 +29,7 @@ from incidents.ledger.leases import Lease
 from incidents.ledger.store import Ledger
 from incidents.model import Incident
 from incidents.quality import LATE_FOR, QualityNotice
+from incidents.silences import mark_expected
 from incidents.watch import Detection
 from notifiers.channels.contract import Channel
 from notifiers.compose import Brand, Composer, NoticeContext, Rendered
@@ -45,6 +46,8 @@ from telemetry.warehouse import Warehouse
 
 RESOLUTION = timedelta(microseconds=1)
 """Of times in the warehouse."""
+MISTAKEN_FOR = timedelta(hours=36)
+"""For so long after its end a false alarm explains what detection has in memory; then its hours are normal ones."""
 _RECEIVED = "SELECT min(min_received), max(max_received) FROM batches WHERE table_name = 'playback'"
 _CHANGED = "SELECT count(*) FROM slice_rows WHERE changed_time = $end"
 Counts = Mapping[str, int]
@@ -276,7 +279,7 @@ class Pipeline:
         return lambda _: {"slices": changed}
 
     def _detect(self, window: Window) -> Apply:
-        known = self.ledger.open_incidents(resolved_since=window.end - self.memory)
+        known = self.ledger.known_incidents(window.end - self.memory, mistaken_since=window.end - MISTAKEN_FOR)
         troubled = {
             **self.ledger.troubled([incident.incident_id for incident in known if incident.is_open]),
             **self.ledger.own_troubled(window.end - self.own_memory),
@@ -286,6 +289,7 @@ class Pipeline:
 
         def apply(connection: Connection) -> Counts:
             self.ledger.save_incidents(connection, found.incidents)
+            mark_expected(connection, window.end)
             self.ledger.save_troubles(connection, found.troubles, window.end)
             self.ledger.save_quality(connection, found.quality)
             counts = {"incidents": len(found.incidents), "troubles": len(found.troubles)}

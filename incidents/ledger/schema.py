@@ -127,6 +127,7 @@ notices = Table(
     UniqueConstraint("subscriber_id", "episode", "kind"),
     Index(None, "incident_id"),
     Index(None, "subscriber_id", "decided_time"),
+    Index(None, "decided_time"),
     Index(None, "withheld_reason", "release_time"),
 )
 """Decisions to tell somebody something, withheld ones included: the row stays, its reason says why."""

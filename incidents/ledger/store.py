@@ -22,6 +22,7 @@ from sqlalchemy import (
     Engine,
     Select,
     Table,
+    and_,
     bindparam,
     create_engine,
     event,
@@ -33,7 +34,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from incidents.ledger import schema
+from incidents.ledger.casework import cases
 from incidents.ledger.rows import incident_from, incident_row, quality_from, quality_row, trouble_from, trouble_row
+from incidents.ledger.rulings import FALSE_ALARM, NO_RULING, ruled, ruled_troubles, rulings
 from incidents.model import OWN_PREFIX, Incident, Trouble, TroubleKind
 from incidents.quality import QualityNotice
 from telemetry.contract import Signal
@@ -114,6 +117,17 @@ class Ledger:
         found = self._incidents(select(schema.incidents).where(schema.incidents.c.incident_id == incident_id))
         return found[0] if found else None
 
+    def known_incidents(self, resolved_since: datetime, mistaken_since: datetime) -> list[Incident]:
+        """Return what detection must know of: the incidents that go on, and those resolved since a moment.
+
+        Those that leads merged into another are among them, for what they struck is explained. What leads called a
+        false alarm is left out once it is older than `mistaken_since`: its hours are normal, and are learnt from.
+        """
+        table = schema.incidents.c
+        mistaken = table.incident_id.in_(select(cases.c.incident_id).where(cases.c.verdict == FALSE_ALARM))
+        recent = or_(and_(~mistaken, table.resolved_time >= resolved_since), table.resolved_time >= mistaken_since)
+        return self._incidents(select(schema.incidents).where(or_(table.resolved_time.is_(None), recent)))
+
     def open_incidents(self, resolved_since: datetime | None = None) -> list[Incident]:
         """Return the incidents that go on, and those resolved since a moment; none merged into another."""
         table = schema.incidents.c
@@ -140,7 +154,9 @@ class Ledger:
         return self._incidents(query)
 
     def save_incidents(self, connection: Connection, incidents: Sequence[Incident]) -> None:
-        """Insert or replace incidents by their id."""
+        """Insert or replace incidents by their id; what leads ruled on them stands."""
+        known = rulings(connection, (incident.incident_id for incident in incidents))
+        incidents = [ruled(incident, known.get(incident.incident_id, NO_RULING)) for incident in incidents]
         after_targets = sorted(incidents, key=lambda incident: incident.merged_into is not None)
         self._upsert(connection, schema.incidents, [incident_row(incident) for incident in after_targets])
 
@@ -156,10 +172,11 @@ class Ledger:
         found_time
             The end of the window; kept from the first time a trouble was found.
         """
+        known = rulings(connection, {trouble.incident_id for trouble in troubles if trouble.incident_id})
         self._upsert(
             connection,
             schema.troubles,
-            [trouble_row(trouble, found_time) for trouble in troubles],
+            [trouble_row(trouble, found_time) for trouble in ruled_troubles(troubles, known)],
             keep=("found_time", "decided"),
             where=schema.troubles.c.decided.is_(False),
         )

@@ -6,7 +6,8 @@ from typing import Literal
 
 from alembic import context
 
-from incidents.ledger.schema import UtcTime, metadata
+from incidents.ledger import casework
+from incidents.ledger.schema import UtcTime
 
 
 def render_item(kind: str, item: object, _context: object) -> str | Literal[False]:
@@ -16,7 +17,7 @@ def render_item(kind: str, item: object, _context: object) -> str | Literal[Fals
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=casework.cases.metadata,
     render_item=render_item,
     render_as_batch=True,
 )
