@@ -14,4 +14,5 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     if not rows:
         return 0
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    return connection.execute(insert(table).on_conflict_do_nothing(), list(rows)).rowcount
+    statement = insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    return connection.execute(statement, list(rows)).rowcount

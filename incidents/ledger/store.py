@@ -46,6 +46,8 @@ BUSY_TIMEOUT_MS = 10_000
 """How long a writer waits for another one: far longer than our transactions take, short enough to notice."""
 _IMMEDIATE = "prebuffer_immediate"
 """Execution option of a connection whose transactions take SQLite's write lock when they begin."""
+_TAKE_TURNS = "SELECT pg_advisory_xact_lock(7726328)"
+"""PostgreSQL's like of that lock, under a number of our own. It keeps away nobody who writes without it."""
 _MARK_DECIDED = (
     update(schema.troubles)
     .where(
@@ -107,9 +109,12 @@ class Ledger:
     def write(self) -> Iterator[Connection]:
         """Open a transaction that may write: committed at the end, rolled back on an error.
 
-        It takes the write lock at once, so that what it reads first cannot change before it writes.
+        Those who use it take turns from the start, so that what one reads first another cannot change before it
+        writes. On PostgreSQL, ``engine.begin()`` instead waits for nobody, and locks no more than the rows it changes.
         """
         with self.engine.connect().execution_options(**{_IMMEDIATE: True}) as connection, connection.begin():
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(_TAKE_TURNS)
             yield connection
 
     def incident(self, incident_id: str) -> Incident | None:

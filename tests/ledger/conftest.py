@@ -1,4 +1,4 @@
-"""A ledger in a temporary folder, and makers of what it keeps."""
+"""A ledger on either database, and makers of what it keeps."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -91,7 +91,7 @@ def t0():
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+def ledger(ledger_url):
+    with Ledger(ledger_url) as ledger:
         ledger.upgrade()
         yield ledger

@@ -25,8 +25,9 @@ def test_upgrading_again_keeps_what_is_there(ledger, incident):
     assert ledger.incidents() == [incident]
 
 
-def test_the_migrations_can_be_undone(ledger):
-    with ledger.write() as connection:
+def test_the_migrations_can_be_undone(empty_url):
+    with Ledger(empty_url) as ledger, ledger.write() as connection:
+        command.upgrade(migrations(connection), "head")
         command.downgrade(migrations(connection), "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
 
@@ -57,8 +58,8 @@ def test_a_memory_ledger_works_too(incident):
         assert ledger.incidents() == [incident]
 
 
-def test_messages_keep_what_is_in_them_when_their_key_changes(tmp_path):
-    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+def test_messages_keep_what_is_in_them_when_their_key_changes(empty_url):
+    with Ledger(empty_url) as ledger:
         with ledger.write() as connection:
             command.upgrade(migrations(connection), "0003")
             connection.exec_driver_sql(

@@ -1,6 +1,5 @@
 """The ledger keeps incidents and troubles as they were given, and never re-opens a decision."""
 
-import sqlite3
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -191,13 +190,13 @@ def test_sqlite_is_set_up_for_one_writer_and_many_readers(tmp_path, durable, syn
     }
 
 
-def test_what_a_killed_writer_left_open_is_not_there(ledger, incident, tmp_path):
-    connection = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(
-        "INSERT INTO suppressions (address, reason, since) VALUES ('a@example.com', 'bounce', '2026-03-09 00:00:00')"
-    )
-    connection.close()
+def test_what_a_killed_writer_left_open_is_not_there(ledger, incident, t0):
+    connection = ledger.engine.connect()
+    connection.begin()
+    row = {"address": "a@example.com", "reason": "bounce", "since": t0}
+    connection.execute(insert(schema.suppressions).values(row))
+    connection.connection.driver_connection.close()
+    connection.invalidate()
     save(ledger, incidents=[incident])
     with ledger.read() as reader:
         assert reader.execute(schema.suppressions.select()).all() == []

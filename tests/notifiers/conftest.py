@@ -95,9 +95,11 @@ def decide_one(person, policy) -> Callable[..., Decision | None]:
 
 
 @pytest.fixture
-def ledger(tmp_path) -> Iterator[Ledger]:
-    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", durable=False) as ledger:
-        schema.metadata.create_all(ledger.engine)
+def ledger(ledger_url) -> Iterator[Ledger]:
+    """A ledger on either database in turn."""
+    with Ledger(ledger_url, durable=False) as ledger:
+        if "sqlite" in ledger_url:
+            schema.metadata.create_all(ledger.engine)
         yield ledger
 
 

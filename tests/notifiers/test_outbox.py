@@ -77,6 +77,12 @@ def test_enqueued_twice_is_enqueued_once(put, engine, trouble, decide_one, noon)
     assert (count(engine, notices), count(engine, outbox)) == (1, 1)
 
 
+def test_however_many_are_new_is_counted(put, trouble, decide_one, noon):
+    decisions = [decide_one(trouble(subscriber_id=f"u-{n}")) for n in range(2500)]
+    put(*decisions[:500], now=noon)
+    assert put(*decisions, now=noon) == 2000
+
+
 def test_a_withheld_notice_is_kept_with_its_reason_and_not_queued(put, engine, trouble, person, decide_one, noon):
     put(decide_one(trouble(), person(email_opt_in=False, in_app_opt_in=False)), now=noon)
     with engine.connect() as connection:
