@@ -21,6 +21,7 @@ from notifiers.channels import Channel, InApp, Mailbox, SendGrid, SendGridSettin
 from notifiers.channels.sendgrid import EU_URL, GLOBAL_URL
 from notifiers.compose import Composer
 from notifiers.deliver import Clock
+from notifiers.links import Links
 from notifiers.model import ChannelName
 from telemetry.errors import WarehouseBusyError
 from telemetry.warehouse import Warehouse
@@ -147,6 +148,12 @@ def make_detector(settings: Settings, warehouse: Warehouse) -> Detector:
 def template_folder(settings: Settings) -> Path:
     """Return the folder of templates: people's own, or the packaged one."""
     return settings.paths.templates or Path(str(files("templates")))
+
+
+def make_links(settings: Settings) -> Links | None:
+    """Return what makes signed links, or None where there is no web app for them to lead to."""
+    web = settings.web
+    return Links(web.public_url, web.link_secrets) if web.public_url and web.link_secrets else None
 
 
 @contextmanager

@@ -22,6 +22,9 @@ DEFAULT_FILE = Path(__file__).with_name("prebuffer.yaml")
 SECRETS = {
     "PREBUFFER_SENDGRID_API_KEY": ("channels", "sendgrid", "api_key"),
     "PREBUFFER_LEDGER_PASSWORD": ("ledger", "password"),
+    "PREBUFFER_LINK_SECRET": ("web", "link_secret"),
+    "PREBUFFER_LINK_SECRETS_OLD": ("web", "link_secrets_old"),
+    "PREBUFFER_TOKEN_SECRET": ("web", "token_secret"),
 }
 """Environment variables by name, and the setting that each one is. Secrets come from nowhere else."""
 MAX_SHOWN = 60

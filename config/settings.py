@@ -75,6 +75,8 @@ Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 Nats = Annotated[float, Field(ge=0, le=100)]
 Factor = Annotated[float, Field(ge=1)]
+LEAST_SECRET = 32
+"""Characters of a secret that signs: 128 bits even if it is only hexadecimal."""
 
 
 class Section(BaseModel):
@@ -318,6 +320,76 @@ class BrandSettings(Section):
         return Brand(self.service_name, self.chat_url, self.phone, self.preferences_url)
 
 
+class WebSettings(Section):
+    """The web app: inbox, pages behind signed links, webhooks, support console.
+
+    Parameters
+    ----------
+    public_url
+        Where subscribers reach it. With it and a secret, notices carry signed links.
+    link_secret
+        Signs links: only from ``PREBUFFER_LINK_SECRET``.
+    link_secrets_old
+        Earlier secrets, parted by spaces, whose links are still good: only from ``PREBUFFER_LINK_SECRETS_OLD``.
+    token_secret
+        Signs inbox tokens (HS256): only from ``PREBUFFER_TOKEN_SECRET``.
+    token_public_key
+        A PEM file; with it inbox tokens are signed by its private key (RS256 or ES256), which we never see.
+    inbox_audience
+        Whom inbox tokens must be made for.
+    host, port
+        Where it listens.
+    trusted_proxies
+        Addresses of reverse proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed.
+    allowed_origins
+        Web origins whose scripts may call the inbox.
+    requests_per_minute, address_requests_per_minute
+        Most requests of one inbox token or signed link, and of one network address.
+    streams, streams_per_subscriber
+        Most open live streams of one process, and of one subscriber in it.
+    max_body_bytes
+        Longest request that is read.
+    sendgrid_public_key
+        The verification key of SendGrid's signed event webhook; without it the webhook answers nobody.
+    webhook_tolerance
+        Older signatures are refused: a recorded request cannot be played again later.
+    """
+
+    public_url: WebAddress | None = None
+    link_secret: SecretStr | None = None
+    link_secrets_old: SecretStr | None = None
+    token_secret: SecretStr | None = None
+    token_public_key: Path | None = None
+    inbox_audience: str = "prebuffer-inbox"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8400
+    trusted_proxies: tuple[str, ...] = ()
+    allowed_origins: tuple[WebAddress, ...] = ()
+    requests_per_minute: AtLeastOne = 120
+    address_requests_per_minute: AtLeastOne = 1200
+    streams: AtLeastOne = 5000
+    streams_per_subscriber: AtLeastOne = 5
+    max_body_bytes: AtLeastOne = 1_000_000
+    sendgrid_public_key: str | None = None
+    webhook_tolerance: PositiveDuration = timedelta(minutes=10)
+
+    @property
+    def link_secrets(self) -> tuple[str, ...]:
+        """The secrets of links, the current one first; empty where there is none."""
+        if self.link_secret is None:
+            return ()
+        old = "" if self.link_secrets_old is None else self.link_secrets_old.get_secret_value()
+        return (self.link_secret.get_secret_value(), *old.split())
+
+    @model_validator(mode="after")
+    def _check_secrets(self) -> Self:
+        for name in ("link_secret", "token_secret"):
+            secret = getattr(self, name)
+            if secret is not None and len(secret.get_secret_value()) < LEAST_SECRET:
+                raise ValueError(f"{name} is shorter than {LEAST_SECRET} characters and could be guessed")
+        return self
+
+
 class ScheduleSettings(Section):
     """When flows run.
 
@@ -356,4 +428,5 @@ class Settings(Section):
     notices: NoticeSettings = NoticeSettings()
     channels: ChannelSettings = ChannelSettings()
     brand: BrandSettings = BrandSettings()
+    web: WebSettings = WebSettings()
     schedules: ScheduleSettings = ScheduleSettings()

@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 
 from config.pipeline import PipelineError
 from config.reading import SettingsError
-from console.commands import config, demo, ingest, preview, replay, report, run, serve
+from console.commands import config, demo, ingest, preview, replay, report, run, serve, web
 from console.output import complain
 from incidents.ledger.leases import LedgerError
 from telemetry.errors import TelemetryError
@@ -71,6 +71,7 @@ app.command()(replay.replay)
 app.command()(report.report)
 app.command()(preview.preview)
 app.command()(serve.serve)
+app.command()(web.web)
 app.add_typer(config.app, name="config")
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ class Ledger:
     @cached_property
     def engine(self) -> Engine:
         """The engine, connected on first use; SQLite's is set up for one writer and many readers."""
-        engine = create_engine(self.url)
+        engine = create_engine(self.url, hide_parameters=True)
         if engine.dialect.name == "sqlite":
             _set_up_sqlite(engine, synchronous="NORMAL" if self.durable else "OFF")
         return engine

@@ -1,0 +1,88 @@
+"""Builds the web app. One router a file; another area's pages are one more line in `ROUTERS`."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+
+from config.bootstrap import make_links, template_folder
+from config.settings import Settings
+from console.web import errors, health
+from console.web.access import AccessLog
+from console.web.errors import LastResort
+from console.web.headers import SecurityHeaders
+from console.web.limits import BodyLimit, RateLimits
+from console.web.pages import Pages
+from console.web.state import Web
+from incidents.ledger.store import Ledger
+from notifiers.deliver import Clock
+from notifiers.links import Links
+
+ROUTERS = (health.router,)
+
+
+def make_app(
+    settings: Settings, ledger: Ledger, clock: Clock, *, links: Links | None = None, docs: bool = False
+) -> FastAPI:
+    """Build the app.
+
+    Parameters
+    ----------
+    settings
+        From `config.reading.read_settings`.
+    ledger
+        Open, and of the newest version; the only store that is read.
+    clock
+        Now, aware UTC.
+    links
+        What signs links; by default from the settings.
+    docs
+        Whether to serve the description of the interface at ``/docs``: for trying out, not for production.
+    """
+    public_url = links.public_url if links else settings.web.public_url
+    pages = Pages(template_folder(settings), settings.brand.service_name, public_url)
+    app = FastAPI(
+        title="Prebuffer",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if docs else None,
+        middleware=_middleware(settings, https=(public_url or "").startswith("https://")),
+    )
+    app.state.web = Web(settings, ledger, clock, links or make_links(settings), pages, RateLimits())
+    errors.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", _Static(directory=pages.static_dir), name="static")
+    return app
+
+
+def _middleware(settings: Settings, *, https: bool) -> list[Middleware]:
+    """Return what every request passes, from the outside in."""
+    web = settings.web
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=web.allowed_origins,
+        allow_methods=["GET", "POST", "PUT"],
+        allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
+        expose_headers=["Retry-After"],
+        max_age=3600,
+    )
+    return [
+        Middleware(SecurityHeaders, https=https),
+        Middleware(AccessLog),
+        *([cors] if web.allowed_origins else []),
+        Middleware(LastResort),
+        Middleware(BodyLimit, most=web.max_body_bytes),
+    ]
+
+
+class _Static(StaticFiles):
+    """Files that a browser may keep: their address changes with them."""
+
+    def file_response(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
+        """Return a file."""
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "public, max-age=86400"
+        return response

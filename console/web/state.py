@@ -1,0 +1,48 @@
+"""What every route is given: settings, ledger, clock, links and pages, built once for each app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from config.settings import Settings
+from console.web.limits import RateLimits
+from console.web.pages import Pages
+from incidents.ledger.store import Ledger
+from notifiers.deliver import Clock
+from notifiers.links import Links
+
+
+@dataclass(frozen=True)
+class Web:
+    """One app's parts.
+
+    Parameters
+    ----------
+    settings, ledger, clock
+        As given to `console.web.app.make_app`.
+    links
+        None where no secret or no public address is set: then no page behind a link can be reached.
+    pages
+        Renders HTML.
+    limits
+        Who asked how often.
+    """
+
+    settings: Settings
+    ledger: Ledger
+    clock: Clock
+    links: Links | None
+    pages: Pages
+    limits: RateLimits
+
+
+def web_of(request: Request) -> Web:
+    """Return the parts of the app that a request came to."""
+    web: Web = request.app.state.web
+    return web
+
+
+WebOf = Annotated[Web, Depends(web_of)]
