@@ -155,6 +155,7 @@ notice_traits = Table(
 
 SUMS = (
     "people",
+    "reached",
     "contacting",
     "soon",
     "before",

@@ -12,6 +12,7 @@ depends_on = None
 
 SUMS = (
     "people",
+    "reached",
     "contacting",
     "soon",
     "before",
