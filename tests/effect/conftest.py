@@ -15,8 +15,8 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    with Ledger(f"sqlite:///{tmp_path}/ledger.db", durable=False) as ledger:
+def ledger(ledger_url):
+    with Ledger(ledger_url, durable=False) as ledger:
         ledger.upgrade()
         yield ledger
 

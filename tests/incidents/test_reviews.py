@@ -22,8 +22,8 @@ OTHER = replace(INCIDENT, incident_id="inc-2", affected_subscribers=5)
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+def ledger(ledger_url):
+    with Ledger(ledger_url) as ledger:
         ledger.upgrade()
         with ledger.write() as connection:
             ledger.save_incidents(
@@ -199,7 +199,7 @@ ONE = st.sampled_from(SOME)
 
 
 @given(said=st.lists(st.tuples(ONE, st.booleans()), max_size=8))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_accepted_word_is_kept_and_counted(said):
     with Ledger("sqlite://", durable=False) as ledger:
         ledger.upgrade()

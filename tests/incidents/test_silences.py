@@ -32,8 +32,8 @@ BEGIN, UNTIL = T0 - HOUR, T0 + 3 * HOUR
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+def ledger(ledger_url):
+    with Ledger(ledger_url) as ledger:
         ledger.upgrade()
         yield ledger
 
