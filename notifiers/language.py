@@ -40,6 +40,7 @@ MAX_LOCALE_LENGTH = 35
 ANSWERS_KEPT = 1024
 """More than there are locales in use; a bound, because they come from outside."""
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
+_LINE = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d\])?)\s+)?"([^"\\]|\\.)*")?')
 _CONTEXT = "\x04"
 
 Plural = Callable[[int], int]
@@ -274,9 +275,10 @@ def read_catalogue(path: Path) -> Catalog:
         If it is no catalogue; a sentence with its file and line.
     """
     try:
-        with path.open("rb") as file:
-            catalog = read_po(file, locale=path.parent.name.replace("-", "_"), abort_invalid=True)
-            gettext.c2py(catalog.plural_expr)
+        lines = path.read_text(encoding="utf-8").splitlines()
+        _check_lines(path, lines)
+        catalog = read_po(lines, locale=path.parent.name.replace("-", "_"), abort_invalid=True)
+        gettext.c2py(catalog.plural_expr)
     except PoFileError as error:
         raise CatalogueError(f"{path}, line {error.lineno + 1}: this is not a catalogue: {error.args[0]}.") from None
     except UnicodeDecodeError:
@@ -284,6 +286,16 @@ def read_catalogue(path: Path) -> Catalog:
     except (ValueError, UnknownLocaleError) as error:
         raise CatalogueError(f"{path}, line 1: this is not a catalogue: {str(error).rstrip('.')}.") from None
     return catalog
+
+
+def _check_lines(path: Path, lines: Sequence[str]) -> None:
+    """Refuse a line that is no part of a catalogue: Babel would guess at what an open quotation means."""
+    for number, line in enumerate(lines, start=1):
+        if not _LINE.fullmatch(line.strip()):
+            raise CatalogueError(
+                f"{path}, line {number}: this is not a catalogue: a line is a comment, or a keyword "
+                "and a sentence in quotation marks."
+            )
 
 
 def _sentences(catalog: Catalog) -> Iterator[tuple[str, Sequence[str]]]:
