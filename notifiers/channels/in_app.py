@@ -6,9 +6,8 @@ from typing import ClassVar
 
 from sqlalchemy import Engine
 
-from incidents.ledger.schema import inbox
+from notifiers.cards import put_card
 from notifiers.channels.contract import Receipt
-from notifiers.insert import insert_new
 from notifiers.outbox import Message
 
 
@@ -28,14 +27,8 @@ class InApp:
 
     def send(self, message: Message) -> Receipt:
         """Insert the card unless it is there."""
-        card = {
-            "card_id": message.notice_id,
-            "subscriber_id": message.subscriber_id,
-            "card": dict(message.card),
-            "created_time": message.queued_time,
-        }
         with self.engine.begin() as connection:
-            insert_new(connection, inbox, [card])
+            put_card(connection, message.subscriber_id, message.notice_id, message.card, message.queued_time)
         return Receipt()
 
     def finish(self) -> None:
