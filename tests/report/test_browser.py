@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from sqlalchemy import Engine
 
 from console.report import Reports, write_reports
 from tests.report.samples import HOSTILE_ONE, LARGE, NOW
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 WIDTHS = (1280, 768, 375, 320)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is required in CI: make browser installs it.")
-        pytest.skip("Chromium is not installed: make browser installs it.")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -134,3 +109,11 @@ def test_hostile_text_runs_nothing(browser: Browser, reports: Reports) -> None:
     assert "<script>alert(1)</script>" in page.get_by_role("heading", level=1).inner_text()
     assert page.locator("script").count() == 0
     page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_kept_out(browser: Browser, axe, reports: Reports, scheme: str) -> None:
+    for path in (reports.index, reports.pages[LARGE.incident_id]):
+        page = opened(browser, path, scheme=scheme)
+        axe(page)
+        page.close()
