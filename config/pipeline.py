@@ -22,6 +22,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from config.contacts import new_contacts, save_contacts
 from config.recipients import consents_of, load_recipients, waiting_people
 from config.runner import is_gone, this_process
 from incidents.ledger import leases
@@ -301,10 +302,12 @@ class Pipeline:
         with self.ledger.read() as connection:
             troubles = self.ledger.undecided_troubles(connection)
             waiting = waiting_people(connection, window.end)
+            asked_for_help = new_contacts(self.warehouse.connection, connection, window.end)
         people = {trouble.subscriber_id for trouble in troubles} | set(waiting)
         recipients = load_recipients(self.warehouse.connection, people)
 
         def apply(connection: Connection) -> Counts:
+            save_contacts(connection, asked_for_help)
             released = release_due(connection, window.end, consents_of(people, recipients))
             history = load_history(connection, troubles, recipients, window.end)
             decisions = decide(troubles, recipients, history, self.policy, window.end)
