@@ -9,7 +9,7 @@ in two forms and into a card. The mail's frame is MJML, compiled once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -131,12 +131,18 @@ class Words:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A notice in words: a mail in two forms, and a card for the app."""
+    """A notice in words: a mail in two forms, and a card for the app.
+
+    With a `body_key` it is a body that many share: it holds stand-ins, and `personal` says what each becomes for this
+    reader. See `notifiers.sharing`.
+    """
 
     subject: str
     html: str
     text: str
     card: Mapping[str, Any]
+    body_key: str | None = None
+    personal: Mapping[str, str] = field(default_factory=dict)
 
 
 class Composer:

@@ -1,34 +1,36 @@
-"""Sends what the outbox holds: claims, checks again, sends, records. The only place that retries."""
+"""Sends what the outbox holds: leases, checks again, sends, records. The only place that retries."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, Row
 
 from incidents.ledger.schema import notices
-from notifiers.channels.contract import Channel
+from notifiers.attempts import Result, begin, claim, let_go, record, retries, sweep
+from notifiers.channels.contract import Channel, Receipt
 from notifiers.errors import ChannelError, ChannelPaused, OutcomeUnknown, RateLimited, Refused
+from notifiers.events import release_unheard, settle_heard
 from notifiers.model import ChannelName, WithheldReason
-from notifiers.outbox import (
-    DEFAULT_LEASE,
-    Lease,
-    Message,
-    Outcome,
-    State,
-    cancel,
-    claim,
-    record,
-    retries,
-    sweep,
-)
+from notifiers.outbox import Lease, Message, Outcome, State, cancel
+from notifiers.provider import Allowance, note, reserve, within_limit
 from notifiers.recheck import Consents, standings
+from notifiers.stops import StopKind, channel_scope, end, start
 
 Clock = Callable[[], datetime]
+BATCH = 1000
+"""Messages leased at once: as many as one request of the largest provider can carry."""
+AT_ONCE = 64
+"""Messages marked as `sending` in one transaction. A crash leaves at most this many, or one bundle for each request in
+flight, to be settled; a larger number would spare little."""
+
+TOO_SLOW = "Not sent yet: what was before it took too long."
 
 
 @dataclass(frozen=True)
@@ -42,22 +44,23 @@ class RetryPolicy:
     base, longest
         First and longest wait between tries; each wait doubles.
     jitter
-        Share (0 to 1) of the wait that is spread, by a hash of notice and attempt, so that a herd does not
-        return at once and a test sees the same waits.
+        Share (0 to 1) of the wait that is spread, by a hash of message and attempt, so that a herd does not
+        return at once and a test sees the same waits. All of it: "full jitter" clears a crowd soonest (Brooker,
+        "Exponential Backoff And Jitter", 2015).
     pause
-        How long a channel that is paused or rate limited waits, unless the provider says.
+        How long a channel that refuses us or is rate limited waits, unless the provider says.
     """
 
     max_attempts: int = 6
     base: timedelta = timedelta(seconds=30)
     longest: timedelta = timedelta(hours=1)
-    jitter: float = 0.5
+    jitter: float = 1.0
     pause: timedelta = timedelta(minutes=15)
 
-    def wait(self, notice_id: str, attempt: int) -> timedelta:
+    def wait(self, message_id: str, attempt: int) -> timedelta:
         """Return how long to wait after a failure: ``base * 2**(attempt - 1)``, capped, then spread."""
         full: timedelta = min(self.base * 2 ** min(attempt - 1, 30), self.longest)
-        return full * (1 - self.jitter * _share(f"{notice_id}:{attempt}"))
+        return full * (1 - self.jitter * _share(f"{message_id}:{attempt}"))
 
 
 DEFAULT_RETRY = RetryPolicy()
@@ -79,11 +82,14 @@ class DeliveryReport:
         The cancelled ones by reason.
     stopped
         Channels that were stopped before their messages ran out, and why.
+    refused
+        Those of them that refuse us since this call, e.g. for a revoked key: a person must act.
     """
 
     states: Mapping[State, int] = field(default_factory=dict)
     cancelled: Mapping[WithheldReason, int] = field(default_factory=dict)
     stopped: Mapping[ChannelName, str] = field(default_factory=dict)
+    refused: frozenset[ChannelName] = frozenset()
 
 
 def deliver(
@@ -92,14 +98,17 @@ def deliver(
     now: datetime | Clock,
     limit: int = 10_000,
     *,
-    lease: Lease = DEFAULT_LEASE,
+    lease: Lease | None = None,
     retry: RetryPolicy = DEFAULT_RETRY,
     consents: Consents | None = None,
+    in_flight: int = 1,
+    unheard_after: timedelta | None = None,
+    halted: Callable[[], bool] = lambda: False,
 ) -> DeliveryReport:
-    """Send at most `limit` due messages, one at a time, each in its own short transactions.
+    """Send at most `limit` due messages. Any number of processes may do so on one ledger.
 
-    A crash at any moment loses nothing and sends nothing twice: a message that was being sent becomes
-    `unknown` when its lease runs out, unless its channel is repeatable.
+    A crash at any moment loses nothing and sends nothing twice: a message whose request may have left becomes
+    `unknown` when its lease runs out, unless its channel is repeatable; one that was only leased is taken by the next.
 
     Parameters
     ----------
@@ -112,19 +121,48 @@ def deliver(
     limit
         Most messages in this call.
     lease
-        Who sends, and for how long one message may take.
+        Who sends, and for how long one request may take; each call is somebody of its own unless told otherwise.
     retry
         When to try again.
     consents
         Asked again for each person and channel just before sending, where given.
+    in_flight
+        Requests under way at once: a provider far away takes a while to answer each.
+    unheard_after
+        After so long, an `unknown` message that the provider never spoke of may be sent; see
+        `notifiers.events.release_unheard`. None: never.
+    halted
+        Whether to stop: what is under way is waited for and recorded, what was leased is given back.
     """
     clock: Clock = now if callable(now) else lambda: now
-    run = _Run(engine, dict(channels), clock, lease, retry, consents)
-    run.sweep_lost()
-    while limit > 0 and run.send_next():
-        limit -= 1
-    run.finish()
-    return DeliveryReport(dict(+run.states), dict(run.cancelled), dict(run.stopped))
+    run = _Run(engine, dict(channels), clock, lease or Lease(), retry, consents, in_flight, halted)
+    with ThreadPoolExecutor(in_flight) as pool:
+        run.settle_left_behind(unheard_after)
+        while limit > 0 and not halted():
+            taken, wanted = run.take(min(limit, BATCH))
+            if not taken:
+                break
+            limit -= taken
+            run.send(wanted, pool)
+        run.finish()
+    return DeliveryReport(dict(+run.states), dict(run.cancelled), dict(run.stopped), frozenset(run.refused))
+
+
+Bundle = Sequence[Message]
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What became of one bundle."""
+
+    bundle: Bundle
+    receipt: Receipt | None = None
+    error: ChannelError | None = None
+    late: bool = False
+
+    @property
+    def channel(self) -> ChannelName:
+        return self.bundle[0].channel
 
 
 @dataclass
@@ -137,28 +175,198 @@ class _Run:
     lease: Lease
     retry: RetryPolicy
     consents: Consents | None
+    in_flight: int
+    halted: Callable[[], bool]
     states: Counter[State] = field(default_factory=Counter)
     cancelled: Counter[WithheldReason] = field(default_factory=Counter)
     stopped: dict[ChannelName, str] = field(default_factory=dict)
+    refused: set[ChannelName] = field(default_factory=set)
+    accepted: set[ChannelName] = field(default_factory=set)
+    bodies: dict[str, Row[Any]] = field(default_factory=dict)
 
-    def sweep_lost(self) -> None:
-        """Settle what earlier runs left behind."""
+    def settle_left_behind(self, unheard_after: timedelta | None) -> None:
+        """Settle what senders that died left behind."""
         repeatable = [name for name, channel in self.channels.items() if channel.repeatable]
         with self.engine.begin() as connection:
             lost = sweep(connection, self.clock(), repeatable)
-        self.states[State.UNKNOWN] += lost[State.UNKNOWN]
+            heard = settle_heard(connection, self.clock()) if lost[State.UNKNOWN] else {}
+            if unheard_after is not None:
+                release_unheard(connection, self.clock(), unheard_after)
+        self.states[State.UNKNOWN] += lost[State.UNKNOWN] - sum(heard.values())
+        self.states.update(heard)
 
-    def send_next(self) -> bool:
-        """Take one message to its next state; False if none is due."""
-        message, objection = self._take()
-        if message is None:
-            return False
-        if objection is not None:
-            self.states[State.CANCELLED] += 1
-            self.cancelled[objection] += 1
-        else:
-            self._send(message)
-        return True
+    def take(self, most: int) -> tuple[int, list[Message]]:
+        """Lease messages and ask the gates again; return how many were taken, and those still wanted."""
+        now = self.clock()
+        with self.engine.begin() as connection:
+            going = within_limit(connection, [name for name in self.channels if name not in self.stopped], now)
+            taken = claim(connection, now, self.lease, going, most, self.bodies) if going else []
+            objections = self._objections(connection, taken, now)
+            for notice_id, reason in objections.items():
+                cancel(connection, notice_id, reason, now)
+        self.states[State.CANCELLED] += len(objections)
+        self.cancelled.update(objections.values())
+        return len(taken), [message for message in taken if message.notice_id not in objections]
+
+    def _objections(self, connection: Connection, taken: Sequence[Message], now: datetime) -> dict[str, WithheldReason]:
+        found: dict[str, WithheldReason] = {}
+        for some in _slices([message.notice_id for message in taken], 500):
+            for standing in standings(connection, notices.c.notice_id.in_(some)):
+                reason = standing.objection(now, self.consents)
+                if reason is not None:
+                    found[standing.notice_id] = reason
+        return found
+
+    def send(self, wanted: Sequence[Message], pool: ThreadPoolExecutor) -> None:
+        """Send bundle by bundle; each transaction records what the last round did and begins the next."""
+        answers: list[_Answer] = []
+        for part in self._rounds(wanted):
+            begun = self._turn(answers, part)
+            answers = self._post(begun, pool)
+            if self.halted():
+                break
+        self._turn(answers, [])
+
+    def _rounds(self, wanted: Sequence[Message]) -> Iterator[list[Bundle]]:
+        by_channel: defaultdict[ChannelName, list[Message]] = defaultdict(list)
+        for message in wanted:
+            by_channel[message.channel].append(message)
+        part: list[Bundle] = []
+        for name, messages in by_channel.items():
+            for bundle in self.channels[name].bundle(messages):
+                part.append(bundle)
+                if len(part) >= self.in_flight and sum(map(len, part)) >= AT_ONCE:
+                    yield part
+                    part = []
+        yield part
+
+    def _turn(self, answers: Sequence[_Answer], part: Sequence[Bundle]) -> list[Bundle]:
+        """Record answers and begin the next bundles, in one transaction; return those that may go."""
+        now = self.clock()
+        with self.engine.begin() as connection:
+            self._record(connection, answers, now)
+            begun = self._begin(connection, part, now)
+            if not part or self.halted():
+                let_go(connection, self.lease)
+        return begun
+
+    def _begin(self, connection: Connection, part: Sequence[Bundle], now: datetime) -> list[Bundle]:
+        going = [bundle for bundle in part if bundle[0].channel not in self.stopped]
+        allowed: list[Bundle] = []
+        for name, bundles in _by_channel(going).items():
+            granted = reserve(connection, name, len(bundles), now)
+            if granted < len(bundles):
+                self.stopped[name] = "The provider takes no more for now."
+            allowed += bundles[:granted]
+        ours = begin(connection, [message for bundle in allowed for message in bundle], now, self.lease)
+        begun = {message.message_id: message for message in ours}
+        kept = [[begun[m.message_id] for m in bundle if m.message_id in begun] for bundle in allowed]
+        return [bundle for bundle in kept if bundle]
+
+    def _post(self, begun: Sequence[Bundle], pool: ThreadPoolExecutor) -> list[_Answer]:
+        if self.in_flight == 1 or len(begun) == 1:
+            return list(self._post_in_turn(begun))
+        shares = [begun[start :: self.in_flight] for start in range(self.in_flight)]
+        return [answer for some in pool.map(lambda share: list(self._post_in_turn(share)), shares) for answer in some]
+
+    def _post_in_turn(self, bundles: Sequence[Bundle]) -> Iterator[_Answer]:
+        """Post bundles one after the other.
+
+        Once the channel stops, or half the lease is over, the rest is not sent: another sender could soon take it for
+        lost.
+        """
+        stopped: dict[ChannelName, ChannelError] = {}
+        latest = self.clock() + self.lease.duration / 2
+        for bundle in bundles:
+            name = bundle[0].channel
+            if name in stopped or self.clock() > latest:
+                yield _Answer(bundle, error=stopped.get(name), late=name not in stopped)
+                continue
+            for answer in self._post_one(bundle):
+                if isinstance(answer.error, ChannelPaused | RateLimited):
+                    stopped[name] = answer.error
+                yield answer
+
+    def _post_one(self, bundle: Bundle) -> Iterator[_Answer]:
+        try:
+            yield _Answer(bundle, receipt=self.channels[bundle[0].channel].send(*bundle))
+        except Refused as error:
+            if len(bundle) == 1:
+                yield _Answer(bundle, error=error)
+                return
+            middle = len(bundle) // 2
+            for half in (bundle[:middle], bundle[middle:]):
+                yield from self._post_one(half)
+        except ChannelError as error:
+            yield _Answer(bundle, error=error)
+
+    def _record(self, connection: Connection, answers: Sequence[_Answer], now: datetime) -> None:
+        results = [result for answer in answers for result in self._results(connection, answer, now)]
+        record(connection, results, now)
+        self.states.update(result.state for result in results)
+        for answer in answers:
+            self._heed(connection, answer, now)
+        for name, allowance in self._allowances(answers).items():
+            note(connection, name, allowance, now)
+
+    def _allowances(self, answers: Sequence[_Answer]) -> dict[ChannelName, Allowance]:
+        """What the answers say of limits; of several, the least."""
+        found: dict[ChannelName, Allowance] = {}
+        for answer in answers:
+            said = answer.receipt.allowance if answer.receipt is not None else None
+            if isinstance(answer.error, RateLimited):
+                said = Allowance(0, self._pause(answer.error))
+            if said is not None and said.remaining <= found.get(answer.channel, said).remaining:
+                found[answer.channel] = said
+        return found
+
+    def _results(self, connection: Connection, answer: _Answer, now: datetime) -> Iterable[Result]:
+        error, bundle = answer.error, answer.bundle
+        if answer.late:
+            return [Result(message, Outcome.PAUSED, TOO_SLOW, next_attempt_time=now) for message in bundle]
+        match error:
+            case None:
+                name = answer.receipt.provider_message_id if answer.receipt else None
+                return [Result(message, Outcome.SENT, provider_message_id=name) for message in bundle]
+            case Refused():
+                return [Result(message, Outcome.FAILED, str(error)) for message in bundle]
+            case OutcomeUnknown():
+                return [Result(message, Outcome.UNKNOWN, str(error)) for message in bundle]
+            case ChannelPaused() | RateLimited():
+                due = now + self._pause(error)
+                return [Result(m, Outcome.PAUSED, str(error), next_attempt_time=due) for m in bundle]
+            case _:
+                tried = retries(connection, [message.message_id for message in bundle])
+                return [self._try_later(m, tried[m.message_id] + 1, error, now) for m in bundle]
+
+    def _try_later(self, message: Message, tries: int, error: ChannelError, now: datetime) -> Result:
+        if tries >= self.retry.max_attempts:
+            return Result(message, Outcome.FAILED, f"Given up after {tries} tries: {error}")
+        due = now + self.retry.wait(message.message_id, tries)
+        if message.expires_time is not None:
+            due = min(due, message.expires_time)
+        return Result(message, Outcome.RETRY, str(error), next_attempt_time=due)
+
+    def _heed(self, connection: Connection, answer: _Answer, now: datetime) -> None:
+        """Do for the whole channel what an answer asks for."""
+        match answer.error:
+            case None:
+                if not answer.late and answer.channel not in self.accepted:
+                    end(connection, now, scope=channel_scope(answer.channel), kinds=[StopKind.REFUSED])
+                    self.accepted.add(answer.channel)
+            case ChannelPaused() as error:
+                self.accepted.discard(answer.channel)
+                self.stopped[answer.channel] = str(error)
+                self.refused.add(answer.channel)
+                until = now + self.retry.pause
+                start(connection, channel_scope(answer.channel), StopKind.REFUSED, str(error), now, until=until)
+            case RateLimited() as error:
+                self.stopped[answer.channel] = str(error)
+            case _:
+                pass
+
+    def _pause(self, error: ChannelError) -> timedelta:
+        return (error.retry_after if isinstance(error, RateLimited) else None) or self.retry.pause
 
     def finish(self) -> None:
         """Let every channel tidy up; what was sent is sent, whether or not it can."""
@@ -168,70 +376,13 @@ class _Run:
             except ChannelError as error:
                 self.stopped[name] = str(error)
 
-    def _take(self) -> tuple[Message | None, WithheldReason | None]:
-        now = self.clock()
-        going = [name for name in self.channels if name not in self.stopped]
-        with self.engine.begin() as connection:
-            message = claim(connection, now, self.lease, going)
-            if message is None:
-                return None, None
-            (standing,) = standings(connection, notices.c.notice_id == message.notice_id)
-            objection = standing.objection(now, self.consents)
-            if objection is not None:
-                cancel(connection, message.notice_id, objection, now)
-        return message, objection
 
-    def _send(self, message: Message) -> None:
-        try:
-            receipt = self.channels[message.channel].send(message)
-        except ChannelError as error:
-            self._settle_failure(message, error)
-        else:
-            self._settle(message, Outcome.SENT, provider_message_id=receipt.provider_message_id)
+def _slices(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
-    def _settle_failure(self, message: Message, error: ChannelError) -> None:
-        match error:
-            case Refused():
-                self._settle(message, Outcome.FAILED, str(error))
-            case OutcomeUnknown():
-                self._settle(message, Outcome.UNKNOWN, str(error))
-            case ChannelPaused():
-                self._stop(message, error, Outcome.PAUSED, self.retry.pause)
-            case RateLimited():
-                self._stop(message, error, Outcome.PAUSED, error.retry_after or self.retry.pause)
-            case _:
-                self._try_later(message, error)
 
-    def _stop(self, message: Message, error: ChannelError, outcome: Outcome, wait: timedelta) -> None:
-        self.stopped[message.channel] = str(error)
-        self._settle(message, outcome, str(error), wait=wait)
-
-    def _try_later(self, message: Message, error: ChannelError) -> None:
-        with self.engine.connect() as connection:
-            tries = retries(connection, message.message_id) + 1
-        if tries >= self.retry.max_attempts:
-            self._settle(message, Outcome.FAILED, f"Given up after {tries} tries: {error}")
-        else:
-            self._settle(message, Outcome.RETRY, str(error), wait=self.retry.wait(message.message_id, tries))
-
-    def _settle(
-        self,
-        message: Message,
-        outcome: Outcome,
-        detail: str | None = None,
-        *,
-        wait: timedelta = timedelta(0),
-        provider_message_id: str | None = None,
-    ) -> None:
-        now = self.clock()
-        with self.engine.begin() as connection:
-            state = record(
-                connection,
-                message,
-                outcome,
-                now,
-                detail=detail,
-                provider_message_id=provider_message_id,
-                next_attempt_time=now + wait,
-            )
-        self.states[state] += 1
+def _by_channel(bundles: Iterable[Bundle]) -> dict[ChannelName, list[Bundle]]:
+    found: defaultdict[ChannelName, list[Bundle]] = defaultdict(list)
+    for bundle in bundles:
+        found[bundle[0].channel].append(bundle)
+    return found

@@ -5,25 +5,28 @@ States::
     queued -> sending -> sent
                       -> queued     (to be tried again)
                       -> failed     (given up)
-                      -> unknown    (may have been accepted; settled by a webhook or a person)
-                      -> cancelled  (no longer wanted: the notice's `withheld_reason` says why)
-    queued -> cancelled
+                      -> unknown    (may have been accepted; settled by the provider's events or a person)
+    queued -> cancelled             (no longer wanted: the notice's `withheld_reason` says why)
+
+A sender leases queued messages, many at once; each becomes `sending` just before its request leaves, and
+`notifiers.attempts` writes down how that ended.
 
 Every function takes a `Connection` and leaves the transaction to its caller.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, not_, select, update
-from sqlalchemy.sql.dml import ReturningUpdate
+import orjson
+from sqlalchemy import Connection, Row, select, update
 
-from incidents.ledger.schema import deliveries, notices, outbox
+from incidents.ledger.schema import bodies, notices, outbox
 from notifiers.compose import Rendered
 from notifiers.insert import insert_new
 from notifiers.model import ChannelName, Decision, WithheldReason
@@ -58,12 +61,6 @@ class Outcome(StrEnum):
     LOST = "lost"
 
 
-SETTLED = {Outcome.SENT: State.SENT, Outcome.FAILED: State.FAILED, Outcome.UNKNOWN: State.UNKNOWN}
-"""The outcomes after which nothing more is tried."""
-MAX_DETAIL_LENGTH = 500
-INTERRUPTED = "The sender stopped while sending."
-
-
 @dataclass(frozen=True)
 class Message:
     """One rendered notice as a channel gets it.
@@ -84,6 +81,10 @@ class Message:
         From when on it must not be sent.
     attempt
         1 for the first.
+    body_key
+        Messages with the same key say the same but for what is personal; None where this one stands alone.
+    personal
+        What stand-ins in a shared body become for this person.
     """
 
     message_id: str
@@ -98,17 +99,40 @@ class Message:
     queued_time: datetime
     expires_time: datetime | None
     attempt: int
+    body_key: str | None = None
+    personal: Mapping[str, str] = field(default_factory=dict)
+
+    def tried(self, attempt: int) -> Message:
+        """Return the message in its next attempt."""
+        return replace(self, attempt=attempt)
+
+    def filled(self) -> Message:
+        """Return the message as its reader sees it: no stand-in is left."""
+        if not self.personal:
+            return self
+        return replace(
+            self,
+            subject=fill(self.subject, self.personal),
+            html=fill(self.html, self.personal),
+            text=fill(self.text, self.personal),
+            card=orjson.loads(fill(orjson.dumps(self.card).decode(), self.personal)),
+            personal={},
+        )
+
+
+def fill(text: str, personal: Mapping[str, str]) -> str:
+    """Put what is personal in the place of its stand-ins."""
+    for stand_in, value in personal.items():
+        text = text.replace(stand_in, value)
+    return text
 
 
 @dataclass(frozen=True)
 class Lease:
-    """Who works on a message and for how long; after that it counts as lost."""
+    """Who works on messages and for how long; what was being sent for longer counts as lost."""
 
-    owner: str = "deliver"
+    owner: str = field(default_factory=lambda: f"sender-{secrets.token_hex(6)}")
     duration: timedelta = timedelta(minutes=2)
-
-
-DEFAULT_LEASE = Lease()
 
 
 def record_decisions(connection: Connection, decisions: Sequence[Decision]) -> int:
@@ -147,8 +171,24 @@ def enqueue(
     """
     rows = [_outbox_row(d, rendered[d.notice_id], addresses, now) for d in decisions if d.needs_words]
     inserted = record_decisions(connection, decisions)
+    _keep_bodies(connection, rows)
     insert_new(connection, outbox, rows)
     return inserted
+
+
+def _keep_bodies(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
+    """Move what is shared out of the rows into `bodies`, each once."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        key = row["body_key"]
+        if key is not None:
+            found.setdefault(key, {"body_key": key, **{name: row[name] for name in _WORDS}})
+            row.update(_NO_WORDS)
+    insert_new(connection, bodies, list(found.values()))
+
+
+_WORDS = ("subject", "html", "text", "card")
+_NO_WORDS: Mapping[str, Any] = {"subject": "", "html": "", "text": "", "card": {}}
 
 
 def _notice_row(decision: Decision) -> dict[str, Any]:
@@ -181,6 +221,8 @@ def _outbox_row(decision: Decision, words: Rendered, addresses: Mapping[str, str
         "html": words.html,
         "text": words.text,
         "card": dict(words.card),
+        "body_key": words.body_key,
+        "personal": dict(words.personal) or None,
         "state": State.QUEUED.value,
         "attempts": 0,
         "queued_time": now,
@@ -189,166 +231,52 @@ def _outbox_row(decision: Decision, words: Rendered, addresses: Mapping[str, str
     }
 
 
-def claim(connection: Connection, now: datetime, lease: Lease, channels: Collection[ChannelName]) -> Message | None:
-    """Take the next due message of these channels, if there is one: it becomes `sending` under the lease.
+def cancel(connection: Connection, notice_id: str, reason: WithheldReason, now: datetime) -> None:
+    """Take a message that is no longer wanted off its way, and say why on its notice."""
+    connection.execute(
+        update(notices).where(notices.c.notice_id == notice_id).values(withheld_reason=reason.value, release_time=None)
+    )
+    gone = {"state": State.CANCELLED.value, "lease_owner": None, "lease_until": None, "settled_time": now}
+    connection.execute(update(outbox).where(outbox.c.notice_id == notice_id).values(gone))
 
-    The first statement writes, so that two senders never take the same message, on SQLite by its write lock
-    and on PostgreSQL by skipping rows that are locked.
+
+def load(connection: Connection, message_id: str) -> Message | None:
+    """Return one message as its reader sees it, or None if there is no such."""
+    whose = outbox.join(notices, notices.c.notice_id == outbox.c.notice_id)
+    query = select(outbox, notices.c.subscriber_id).select_from(whose).where(outbox.c.message_id == message_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else messages(connection, [row], {})[0].filled()
+
+
+def messages(connection: Connection, rows: Sequence[Row[Any]], known: dict[str, Row[Any]]) -> list[Message]:
+    """Return rows of `outbox`, with their `subscriber_id`, as messages.
+
+    Parameters
+    ----------
+    known
+        Bodies that were read before; those that were read now are added.
     """
-    taken = connection.execute(
-        _CLAIM,
-        {
-            "channels": [channel.value for channel in channels],
-            "now": now,
-            "owner": lease.owner,
-            "until": now + lease.duration,
-        },
-    ).one_or_none()
-    return None if taken is None else _message(taken)
+    missing = {row.body_key for row in rows if row.body_key is not None} - known.keys()
+    if missing:
+        found = connection.execute(select(bodies).where(bodies.c.body_key.in_(missing)))
+        known.update((row.body_key, row) for row in found)
+    return [_message(row, row if row.body_key is None else known[row.body_key]) for row in rows]
 
 
-def _claim() -> ReturningUpdate[Any]:
-    due = (
-        select(outbox.c.message_id)
-        .join(notices, notices.c.notice_id == outbox.c.notice_id)
-        .where(
-            outbox.c.state == State.QUEUED.value,
-            outbox.c.next_attempt_time <= bindparam("now"),
-            outbox.c.channel.in_(bindparam("channels", expanding=True)),
-            notices.c.withheld_reason.is_(None),
-        )
-        .order_by(outbox.c.next_attempt_time)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=outbox)
-    )
-    whose = select(notices.c.subscriber_id).where(notices.c.notice_id == outbox.c.notice_id)
-    return (
-        update(outbox)
-        .where(outbox.c.message_id == due.scalar_subquery())
-        .values(
-            state=State.SENDING.value,
-            attempts=outbox.c.attempts + 1,
-            lease_owner=bindparam("owner"),
-            lease_until=bindparam("until"),
-        )
-        .returning(outbox, whose.scalar_subquery().label("subscriber_id"))
-    )
-
-
-_CLAIM = _claim()
-
-
-def _message(row: Row[Any]) -> Message:
+def _message(row: Row[Any], words: Row[Any]) -> Message:
     return Message(
         message_id=row.message_id,
         notice_id=row.notice_id,
         subscriber_id=row.subscriber_id,
         channel=ChannelName(row.channel),
         address=row.address,
-        subject=row.subject,
-        html=row.html,
-        text=row.text,
-        card=row.card,
+        subject=words.subject,
+        html=words.html,
+        text=words.text,
+        card=words.card,
         queued_time=row.queued_time,
         expires_time=row.expires_time,
         attempt=row.attempts,
+        body_key=row.body_key,
+        personal=row.personal or {},
     )
-
-
-def record(
-    connection: Connection,
-    message: Message,
-    outcome: Outcome,
-    now: datetime,
-    *,
-    detail: str | None = None,
-    provider_message_id: str | None = None,
-    next_attempt_time: datetime | None = None,
-) -> State:
-    """Write down how an attempt ended: a `deliveries` row, and the message's new state, which is returned.
-
-    Parameters
-    ----------
-    detail
-        Why it was not sent, without personal data.
-    next_attempt_time
-        When to try again, for an outcome that does not settle the message.
-    """
-    row = _delivery_row(message.message_id, message.attempt, outcome, now, detail)
-    insert_new(connection, deliveries, [row | {"provider_message_id": provider_message_id}])
-    state = SETTLED.get(outcome, State.QUEUED)
-    _set_state(connection, outbox.c.message_id == message.message_id, state, now, next_attempt_time)
-    return state
-
-
-def cancel(connection: Connection, notice_id: str, reason: WithheldReason, now: datetime) -> None:
-    """Take a message that is no longer wanted off its way, and say why on its notice."""
-    connection.execute(
-        update(notices).where(notices.c.notice_id == notice_id).values(withheld_reason=reason.value, release_time=None)
-    )
-    _set_state(connection, outbox.c.notice_id == notice_id, State.CANCELLED, now)
-
-
-def retries(connection: Connection, message_id: str) -> int:
-    """Return how many attempts ended in something worth another try; a channel's pauses do not count."""
-    tried = select(func.count()).where(
-        deliveries.c.message_id == message_id,
-        deliveries.c.outcome.in_([Outcome.RETRY.value, Outcome.LOST.value]),
-    )
-    return connection.execute(tried).scalar_one()
-
-
-def sweep(connection: Connection, now: datetime, repeatable: Collection[ChannelName]) -> dict[State, int]:
-    """Settle messages whose lease ran out while `sending`: queued where repeating is harmless, else unknown.
-
-    Returns
-    -------
-    dict
-        How many ended in each state.
-    """
-    repeats = outbox.c.channel.in_([channel.value for channel in repeatable])
-    return {
-        State.QUEUED: _settle_lost(connection, now, repeats, State.QUEUED, Outcome.LOST),
-        State.UNKNOWN: _settle_lost(connection, now, not_(repeats), State.UNKNOWN, Outcome.UNKNOWN),
-    }
-
-
-def _settle_lost(
-    connection: Connection, now: datetime, which: ColumnElement[bool], state: State, outcome: Outcome
-) -> int:
-    lost = connection.execute(
-        update(outbox)
-        .where(outbox.c.state == State.SENDING.value, outbox.c.lease_until <= now, which)
-        .values(state=state.value, lease_owner=None, lease_until=None, settled_time=_settled(state, now))
-        .returning(outbox.c.message_id, outbox.c.attempts)
-    ).all()
-    rows = [_delivery_row(row.message_id, row.attempts, outcome, now, INTERRUPTED) for row in lost]
-    return insert_new(connection, deliveries, rows)
-
-
-def _settled(state: State, now: datetime) -> datetime | None:
-    return None if state is State.QUEUED else now
-
-
-def _delivery_row(message_id: str, attempt: int, outcome: Outcome, now: datetime, detail: str | None) -> dict[str, Any]:
-    return {
-        "message_id": message_id,
-        "attempt": attempt,
-        "attempted_time": now,
-        "outcome": outcome.value,
-        "detail": detail and detail[:MAX_DETAIL_LENGTH],
-    }
-
-
-def _set_state(
-    connection: Connection,
-    which: ColumnElement[bool],
-    state: State,
-    now: datetime,
-    next_attempt_time: datetime | None = None,
-) -> None:
-    values: dict[str, Any] = {"state": state.value, "lease_owner": None, "lease_until": None}
-    values["settled_time"] = _settled(state, now)
-    if next_attempt_time is not None:
-        values["next_attempt_time"] = next_attempt_time
-    connection.execute(update(outbox).where(which).values(values))

@@ -145,6 +145,7 @@ outbox = Table(
     Column("text", Text, nullable=False),
     Column("card", JSON, nullable=False),
     Column("body_key", String(64)),
+    Column("personal", JSON),
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("queued_time", UtcTime, nullable=False),
@@ -160,9 +161,20 @@ outbox = Table(
 """Rendered notices on their way: queued, sending, sent, failed, unknown or cancelled.
 
 A notice has one message a stage: `first`, and `follow_up` where a card was not seen and a mail goes after it. The
-message of the first stage has the notice's own id. Messages with the same `body_key` say the same to everyone, so that
-one request may carry many.
+message of the first stage has the notice's own id. Messages with the same `body_key` say the same but for what
+`personal` puts in, so that one request may carry many: their words are in `bodies`, and empty here.
 """
+
+bodies = Table(
+    "bodies",
+    metadata,
+    Column("body_key", String(64), primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("card", JSON, nullable=False),
+)
+"""What many messages say, once, with stand-ins where something of one person's own belongs. A row never changes."""
 
 deliveries = Table(
     "deliveries",

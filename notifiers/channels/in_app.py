@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from sqlalchemy import Engine
@@ -10,9 +11,12 @@ from notifiers.cards import put_card
 from notifiers.channels.contract import Receipt
 from notifiers.outbox import Message
 
+TOGETHER = 200
+"""Cards in one transaction."""
+
 
 class InApp:
-    """Puts a card into the ledger's inbox, once for each notice however often it is sent.
+    """Puts cards into the ledger's inbox, once for each notice however often it is sent.
 
     Parameters
     ----------
@@ -25,10 +29,16 @@ class InApp:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def send(self, message: Message) -> Receipt:
-        """Insert the card unless it is there."""
+    def bundle(self, messages: Sequence[Message]) -> list[list[Message]]:
+        """Any cards go together, always in the order of their subscribers, so that two senders do not deadlock."""
+        ordered = sorted(messages, key=lambda message: message.subscriber_id)
+        return [ordered[start : start + TOGETHER] for start in range(0, len(ordered), TOGETHER)]
+
+    def send(self, *messages: Message) -> Receipt:
+        """Insert the cards that are not there."""
         with self.engine.begin() as connection:
-            put_card(connection, message.subscriber_id, message.notice_id, message.card, message.queued_time)
+            for message in map(Message.filled, messages):
+                put_card(connection, message.subscriber_id, message.notice_id, message.card, message.queued_time)
         return Receipt()
 
     def finish(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from notifiers.channels.contract import Receipt
+from notifiers.channels.contract import Receipt, one_by_one
 from notifiers.errors import ChannelPaused
 from notifiers.outbox import Message
 
@@ -36,7 +36,7 @@ class Entry:
 
 
 class Mailbox:
-    """Writes each mail as ``<notice_id>.eml`` and ``.html``; writing one again gives the same bytes.
+    """Writes each mail as ``<message_id>.eml`` and ``.html``; writing one again gives the same bytes.
 
     Parameters
     ----------
@@ -57,12 +57,17 @@ class Mailbox:
         """The page to open."""
         return self.folder / "index.html"
 
-    def send(self, message: Message) -> Receipt:
-        """Write one mail, each file whole or not at all."""
+    def bundle(self, messages: Sequence[Message]) -> list[list[Message]]:
+        """Each mail has files of its own."""
+        return one_by_one(messages)
+
+    def send(self, *messages: Message) -> Receipt:
+        """Write a mail, each file whole or not at all."""
         with self._open_folder():
-            _write(self.folder / f"{message.notice_id}.html", message.html.encode())
-            _write(self.folder / f"{message.notice_id}.eml", eml(message))
-        return Receipt(message.notice_id)
+            for message in map(Message.filled, messages):
+                _write(self.folder / f"{message.message_id}.html", message.html.encode())
+                _write(self.folder / f"{message.message_id}.eml", eml(message))
+        return Receipt(messages[0].message_id)
 
     def finish(self) -> None:
         """Write the index page anew from the mails that are there."""
@@ -103,12 +108,12 @@ CRLF = compat32.clone(linesep="\r\n")
 
 def eml(message: Message) -> bytes:
     """Return the mail as RFC 5322 bytes, which depend on nothing but the message."""
-    mail = MIMEMultipart("alternative", boundary=f"notice-{message.notice_id}")
+    mail = MIMEMultipart("alternative", boundary=f"notice-{message.message_id}")
     mail["From"] = SENDER
     mail["To"] = message.address or ""
     mail["Subject"] = Header(message.subject, None if message.subject.isascii() else "utf-8").encode()
     mail["Date"] = format_datetime(message.queued_time)
-    mail["Message-ID"] = f"<{message.notice_id}@prebuffer.invalid>"
+    mail["Message-ID"] = f"<{message.message_id}@prebuffer.invalid>"
     mail.attach(_part("plain", message.text))
     mail.attach(_part("html", message.html))
     return mail.as_bytes(policy=CRLF)

@@ -7,32 +7,31 @@ Send", Twilio SendGrid API reference v3, 2026.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 import httpx
+import orjson
 from sendgrid.helpers.mail import (
+    Asm,
     ClickTracking,
-    CustomArg,
     From,
-    Header,
-    HtmlContent,
+    GroupId,
     Mail,
     MailSettings,
     OpenTracking,
-    PlainTextContent,
     ReplyTo,
     SandBoxMode,
     SubscriptionTracking,
-    To,
     TrackingSettings,
 )
 
-from notifiers.address import is_deliverable
+from notifiers.address import is_deliverable, normalised
 from notifiers.channels.contract import Receipt
 from notifiers.errors import (
     ChannelError,
@@ -44,6 +43,7 @@ from notifiers.errors import (
 )
 from notifiers.links import with_query
 from notifiers.outbox import Message
+from notifiers.provider import Allowance
 
 GLOBAL_URL = "https://api.sendgrid.com"
 EU_URL = "https://api.eu.sendgrid.com"
@@ -59,6 +59,11 @@ NEEDS_A_PERSON = (
 """A wrong key, sender or host: every message would fail alike, so none is given up."""
 NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 """Failures before the request could have been read."""
+MOST_TOGETHER = 1000
+"""Personalizations of one request (API reference, "Limitations")."""
+ONE_SECOND = timedelta(seconds=1)
+LONGEST_SECONDS = 6
+"""Digits of a Retry-After that is believed: eleven days."""
 _ADDRESS_LIKE = re.compile(r"\S*@\S*")
 
 
@@ -76,6 +81,10 @@ class SendGridSettings:
         An address that people read.
     unsubscribe_url
         Where a click or a mail program's button stops notices; ``notice=<notice_id>`` is added to its query.
+    unsubscribe_link
+        Makes a signed link of our own from notice and subscriber; goes before `unsubscribe_url`.
+    unsubscribe_group
+        The number of the account's suppression group of these notices.
     sandbox
         SendGrid checks each request and sends nothing.
     url
@@ -89,6 +98,8 @@ class SendGridSettings:
     sender_name: str
     reply_to: str
     unsubscribe_url: str | None = None
+    unsubscribe_link: Callable[[str, str], str] | None = field(default=None, repr=False)
+    unsubscribe_group: int | None = None
     sandbox: bool = False
     url: str = GLOBAL_URL
     connect_timeout_s: float = 5.0
@@ -117,42 +128,93 @@ class SendGrid:
         self.settings = settings
         self.client = client
 
-    def send(self, message: Message) -> Receipt:
-        """Post one mail."""
-        if not is_deliverable(message.address):
+    def bundle(self, messages: Sequence[Message]) -> list[list[Message]]:
+        """Put messages of one body together, up to `MOST_TOGETHER`, each address once; the rest go alone."""
+        requests: list[list[Message]] = []
+        open_request: dict[str, list[Message]] = {}
+        seen: set[tuple[int, str]] = set()
+        for message in messages:
+            if message.body_key is None or not is_deliverable(message.address):
+                requests.append([message])
+                continue
+            request = open_request.get(message.body_key)
+            place = (id(request), normalised(str(message.address)))
+            if request is None or len(request) >= MOST_TOGETHER or place in seen:
+                request = open_request[message.body_key] = []
+                requests.append(request)
+                place = (id(request), place[1])
+            request.append(message)
+            seen.add(place)
+        return requests
+
+    def send(self, *messages: Message) -> Receipt:
+        """Post mails of one body in one request; its answer is the answer for all of them."""
+        if not all(is_deliverable(message.address) for message in messages):
             raise Refused("The address is not one that mail can go to.")
-        headers = {"Authorization": f"Bearer {self.settings.api_key}"}
+        headers = {"Authorization": f"Bearer {self.settings.api_key}", "Content-Type": "application/json"}
         try:
-            response = self.client.post(SEND_PATH, json=request_body(message, self.settings), headers=headers)
+            response = self.client.post(SEND_PATH, content=self.encoded(*messages), headers=headers)
         except NOTHING_SENT as error:
             raise Retryable(f"SendGrid was not reached ({type(error).__name__}).") from error
         except httpx.TransportError as error:
             raise OutcomeUnknown(f"SendGrid did not answer ({type(error).__name__}).") from error
         if response.status_code not in ACCEPTED:
             raise failure(response)
-        return Receipt(response.headers.get("X-Message-Id"))
+        return Receipt(response.headers.get("X-Message-Id"), _allowance(response))
+
+    def encoded(self, *messages: Message) -> bytes:
+        """Return the request's bytes: what is the same in every mail is built once, by SendGrid's helpers."""
+        return orjson.dumps(self._always | request_parts(messages, self.settings))
+
+    @cached_property
+    def _always(self) -> dict[str, Any]:
+        return account_parts(self.settings)
 
     def finish(self) -> None:
         """Nothing to tidy up: the client belongs to whoever opened it."""
 
 
 def request_body(message: Message, settings: SendGridSettings) -> dict[str, Any]:
-    """Return the JSON that SendGrid is sent for a message."""
-    mail = Mail(
-        from_email=From(settings.sender, settings.sender_name),
-        to_emails=To(message.address),
-        subject=message.subject,
-        plain_text_content=PlainTextContent(message.text),
-        html_content=HtmlContent(message.html),
-    )
+    """Return what SendGrid is sent for one message."""
+    return account_parts(settings) | request_parts([message], settings)
+
+
+def account_parts(settings: SendGridSettings) -> dict[str, Any]:
+    """Return what is the same in every request of an account."""
+    mail = Mail(from_email=From(settings.sender, settings.sender_name))
     mail.reply_to = ReplyTo(settings.reply_to)
-    mail.custom_arg = CustomArg("notice_id", message.notice_id)
     mail.tracking_settings = _no_tracking()
     mail.mail_settings = MailSettings(sandbox_mode=SandBoxMode(settings.sandbox))
-    for name, value in _unsubscribe_headers(message, settings).items():
-        mail.header = Header(name, value)
-    body: dict[str, Any] = mail.get()
-    return body
+    if settings.unsubscribe_group is not None:
+        mail.asm = Asm(GroupId(settings.unsubscribe_group))
+    parts: dict[str, Any] = mail.get()
+    return parts
+
+
+def request_parts(messages: Sequence[Message], settings: SendGridSettings) -> dict[str, Any]:
+    """Return what is a body's own, and what is each person's own.
+
+    Written out, as the helpers would have it (a test compares): they take a tenth of a millisecond a person.
+    """
+    words = messages[0]
+    return {
+        "subject": words.subject,
+        "content": [
+            {"type": "text/plain", "value": words.text},
+            {"type": "text/html", "value": words.html},
+        ],
+        "personalizations": [_personalization(message, settings) for message in messages],
+    }
+
+
+def _personalization(message: Message, settings: SendGridSettings) -> dict[str, Any]:
+    one: dict[str, Any] = {"to": [{"email": message.address}], "custom_args": {"message_id": message.message_id}}
+    headers = _unsubscribe_headers(message, settings)
+    if headers:
+        one["headers"] = headers
+    if message.personal:
+        one["substitutions"] = message.personal
+    return one
 
 
 def _no_tracking() -> TrackingSettings:
@@ -165,10 +227,14 @@ def _no_tracking() -> TrackingSettings:
 
 def _unsubscribe_headers(message: Message, settings: SendGridSettings) -> Mapping[str, str]:
     """RFC 2369 and, for one click, RFC 8058."""
-    if settings.unsubscribe_url is None:
+    if settings.unsubscribe_link is not None:
+        link = settings.unsubscribe_link(message.notice_id, message.subscriber_id)
+    elif settings.unsubscribe_url is not None:
+        link = with_query(settings.unsubscribe_url, notice=message.notice_id)
+    else:
         return {}
     return {
-        "List-Unsubscribe": f"<{with_query(settings.unsubscribe_url, notice=message.notice_id)}>",
+        "List-Unsubscribe": f"<{link}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
 
@@ -197,10 +263,34 @@ def _complaints(response: httpx.Response) -> str:
 
 
 def _retry_after(response: httpx.Response) -> timedelta | None:
-    """When the limit is lifted, counted from the moment that the answer itself names."""
-    try:
-        reset = float(response.headers["X-RateLimit-Reset"])
-        answered = parsedate_to_datetime(response.headers["Date"]).timestamp()
-    except (KeyError, ValueError):
+    """When to try again: what the answer says in seconds or as a date, else when its limit is lifted."""
+    said = response.headers.get("Retry-After", "")
+    if said.isdecimal() and len(said) <= LONGEST_SECONDS:
+        return max(timedelta(seconds=int(said)), ONE_SECOND)
+    answered = _date(response.headers.get("Date"))
+    until = _date(said) or _reset(response)
+    return None if until is None or answered is None else max(until - answered, ONE_SECOND)
+
+
+def _allowance(response: httpx.Response) -> Allowance | None:
+    """What an answer says of the limit, counted by its own clock."""
+    remaining, reset = response.headers.get("X-RateLimit-Remaining", ""), _reset(response)
+    answered = _date(response.headers.get("Date"))
+    if not remaining.isdecimal() or reset is None or answered is None:
         return None
-    return timedelta(seconds=max(reset - answered, 1.0))
+    return Allowance(int(remaining), max(reset - answered, ONE_SECOND))
+
+
+def _reset(response: httpx.Response) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(float(response.headers["X-RateLimit-Reset"]), UTC)
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

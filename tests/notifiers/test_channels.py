@@ -117,7 +117,7 @@ class TestMailbox:
 
     def test_the_index_lists_every_mail_and_can_be_read_aloud(self, mailbox, message):
         mailbox.send(message)
-        mailbox.send(replace(message, notice_id="zzz", subject="<b>5 < 6</b> & più"))
+        mailbox.send(replace(message, message_id="zzz", subject="<b>5 < 6</b> & più"))
         mailbox.finish()
         page = mailbox.index.read_text()
         HTMLParser().feed(page)

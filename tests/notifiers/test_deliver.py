@@ -9,12 +9,14 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from incidents.ledger.schema import deliveries, inbox, incidents, notices, outbox, suppressions
+from notifiers.attempts import begin, claim
 from notifiers.channels import InApp, Mailbox, Receipt
+from notifiers.channels.contract import one_by_one
 from notifiers.compose import Rendered
 from notifiers.deliver import DeliveryReport, RetryPolicy, deliver
 from notifiers.errors import ChannelPaused, OutcomeUnknown, RateLimited, Refused, Retryable
 from notifiers.model import ChannelName
-from notifiers.outbox import Lease, claim, enqueue
+from notifiers.outbox import Lease, enqueue
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 EMAIL, IN_APP = ChannelName.EMAIL, ChannelName.IN_APP
@@ -29,6 +31,9 @@ class Untidy:
     """A channel that sends and cannot tidy up."""
 
     repeatable: ClassVar[bool] = False
+
+    def bundle(self, messages) -> list[list]:
+        return one_by_one(messages)
 
     def send(self, message) -> Receipt:
         return Receipt()
@@ -46,6 +51,9 @@ class Scripted:
         self.script = list(script)
         self.sent: list[str] = []
         self.finished = 0
+
+    def bundle(self, messages) -> list[list]:
+        return one_by_one(messages)
 
     def send(self, message) -> Receipt:
         failure = self.script.pop(0) if self.script else None
@@ -80,6 +88,13 @@ def states(engine):
             return dict(connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).all())
 
     return look
+
+
+def begun(engine, now, channel) -> list:
+    """What a sender that dies now leaves behind: everything leased and marked as being sent."""
+    lease = Lease("dead")
+    with engine.begin() as connection:
+        return begin(connection, claim(connection, now, lease, [channel], 100), now, lease)
 
 
 def attempts(engine) -> list[str]:
@@ -153,7 +168,7 @@ class TestFailures:
         moments = []
         for hour in range(6):
             now = noon + hour * HOUR
-            deliver(engine, {EMAIL: channel}, now)
+            deliver(engine, {EMAIL: channel}, now, retry=RetryPolicy(jitter=0.5))
             with engine.connect() as connection:
                 moments.append(connection.scalar(select(outbox.c.next_attempt_time)) - now)
         assert moments[0] < moments[1] < moments[2]
@@ -272,8 +287,7 @@ class TestCrashes:
 
     def test_a_card_in_flight_is_repeated_without_effect(self, put, engine, noon, states):
         put("u-1", email_opt_in=False)
-        with engine.begin() as connection:
-            message = claim(connection, noon, Lease("dead"), [IN_APP])
+        (message,) = begun(engine, noon, IN_APP)
         InApp(engine).send(message)
         deliver(engine, {IN_APP: InApp(engine)}, noon + HOUR)
         assert states() == {"sent": 1}
@@ -284,8 +298,7 @@ class TestCrashes:
     def test_a_mailbox_after_a_crash_is_as_after_none(self, put, engine, noon, root, tmp_path, states):
         ids = put("u-1", "u-2", "u-3")
         calm, shaken = tmp_path / "calm", tmp_path / "shaken"
-        with engine.begin() as connection:
-            messages = [claim(connection, noon, Lease("dead"), [EMAIL]) for _ in ids]
+        messages = begun(engine, noon, EMAIL)
         for message in messages:
             Mailbox(calm, root / "templates").send(message)
         Mailbox(calm, root / "templates").finish()

@@ -9,22 +9,13 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from incidents.ledger.schema import deliveries, incidents, notices, outbox, suppressions
+from notifiers.attempts import Result, begin, record, retries, sweep
+from notifiers.attempts import claim as claim_many
 from notifiers.compose import Rendered
 from notifiers.decide import decide
 from notifiers.history import load_history
 from notifiers.model import ChannelName, Policy, WithheldReason
-from notifiers.outbox import (
-    Lease,
-    Outcome,
-    State,
-    cancel,
-    claim,
-    enqueue,
-    record,
-    record_decisions,
-    retries,
-    sweep,
-)
+from notifiers.outbox import Lease, Outcome, State, cancel, enqueue, record_decisions
 from notifiers.release import release_due
 from telemetry.contract import Signal
 
@@ -63,6 +54,12 @@ def notice_of(engine):
             return connection.execute(select(notices).where(notices.c.notice_id == notice_id)).one()
 
     return look
+
+
+def claim(connection, now, lease, channels):
+    """Lease one message and begin to send it; None where none is due."""
+    begun = begin(connection, claim_many(connection, now, lease, channels), now, lease)
+    return begun[0] if begun else None
 
 
 def count(engine, table) -> int:
@@ -207,11 +204,11 @@ class TestSettle:
     )
     def test_by_outcome(self, outcome, state, message, engine, noon, state_of):
         with engine.begin() as connection:
-            assert record(connection, message, outcome, noon, detail="x" * 900) == state
+            record(connection, [Result(message, outcome, "x" * 900)], noon)
         assert state_of(message.notice_id) == state
         with engine.connect() as connection:
             (row,) = connection.execute(select(deliveries)).all()
-            tried = retries(connection, message.notice_id)
+            tried = retries(connection, [message.message_id])[message.message_id]
         assert (row.attempt, row.outcome, len(row.detail)) == (1, outcome, 500)
         assert tried == (outcome is Outcome.RETRY)
 
@@ -230,7 +227,7 @@ class TestSettle:
     def test_a_slow_sender_that_comes_back_after_all_settles_it(self, message, engine, noon, state_of):
         with engine.begin() as connection:
             sweep(connection, noon + HOUR, [])
-            record(connection, message, Outcome.SENT, noon + HOUR)
+            record(connection, [Result(message, Outcome.SENT)], noon + HOUR)
         assert state_of(message.notice_id) == "sent"
 
     def test_cancelled_says_why_on_the_notice(self, message, engine, noon, state_of, notice_of):

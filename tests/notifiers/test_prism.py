@@ -146,10 +146,12 @@ BREAKAGES = {
     "no subject": lambda body: body.pop("subject"),
     "no content": lambda body: body.pop("content"),
     "an address that is none": lambda body: body["personalizations"][0]["to"][0].update(email="nobody"),
-    "a number among the arguments": lambda body: body["custom_args"].update(attempt=1),
+    "a number among the arguments": lambda body: body["personalizations"][0]["custom_args"].update(attempt=1),
     "a key that SendGrid does not know": lambda body: body.update(idempotency_key="x"),
     "tracking in words": lambda body: body["tracking_settings"]["open_tracking"].update(enable="no"),
-    "a header that SendGrid sets itself": lambda body: body["headers"].update({"Reply-To": "x@example.net"}),
+    "a header that SendGrid sets itself": lambda body: body["personalizations"][0]["headers"].update(
+        {"Reply-To": "x@example.net"}
+    ),
 }
 
 

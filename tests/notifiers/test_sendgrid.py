@@ -54,17 +54,21 @@ class TestRequest:
         assert request_body(MESSAGE, settings) == {
             "from": {"email": "notices@lumen.example", "name": "Lumen"},
             "reply_to": {"email": "help@lumen.example"},
-            "personalizations": [{"to": [{"email": "ada@example.net"}]}],
+            "personalizations": [
+                {
+                    "to": [{"email": "ada@example.net"}],
+                    "custom_args": {"message_id": "abcdefghijkl2345"},
+                    "headers": {
+                        "List-Unsubscribe": "<https://lumen.example/stop?notice=abcdefghijkl2345>",
+                        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+                    },
+                }
+            ],
             "subject": "Your video kept pausing",
             "content": [
                 {"type": "text/plain", "value": "text"},
                 {"type": "text/html", "value": "<p>page</p>"},
             ],
-            "custom_args": {"notice_id": "abcdefghijkl2345"},
-            "headers": {
-                "List-Unsubscribe": "<https://lumen.example/stop?notice=abcdefghijkl2345>",
-                "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-            },
             "tracking_settings": {
                 "click_tracking": {"enable": False, "enable_text": False},
                 "open_tracking": {"enable": False},
@@ -76,7 +80,7 @@ class TestRequest:
     def test_without_a_page_to_unsubscribe_there_is_no_header(self):
         settings = SendGridSettings("SG.x", "a@b.example", "B", "r@b.example", sandbox=True)
         body = request_body(MESSAGE, settings)
-        assert "headers" not in body
+        assert "headers" not in body["personalizations"][0]
         assert body["mail_settings"] == {"sandbox_mode": {"enable": True}}
 
     @pytest.mark.parametrize(("url", "host"), [(GLOBAL_URL, "api.sendgrid.com"), (EU_URL, "api.eu.sendgrid.com")])
@@ -219,7 +223,9 @@ def test_each_fault_has_its_meaning_and_the_next_mail_goes_through(script, kind,
         channel.send(MESSAGE)
     assert type(caught.value) is kind
     assert channel.send(MESSAGE).provider_message_id == "m-1"
-    assert [json.loads(body)["custom_args"]["notice_id"] for body in server.received] == [MESSAGE.notice_id] * 2
+    assert [json.loads(body)["personalizations"][0]["custom_args"]["message_id"] for body in server.received] == [
+        MESSAGE.message_id
+    ] * 2
 
 
 def test_a_server_that_is_not_there_got_nothing(settings):

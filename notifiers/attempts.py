@@ -1,0 +1,244 @@
+"""Attempts to send: lease messages, begin, write down how each ended, settle what was left behind.
+
+Every function takes a `Connection` and leaves the transaction to its caller. A message is leased while `queued`, so a
+sender that dies before its request left leaves nothing behind but a lease; from `begin` on it is `sending`, and who
+dies then leaves it to `sweep`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, not_, or_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate, Update
+
+from incidents.ledger.schema import deliveries, notices, outbox
+from notifiers.insert import insert_new
+from notifiers.model import ChannelName
+from notifiers.outbox import Lease, Message, Outcome, State, messages
+from notifiers.stops import unstopped
+
+SETTLED = {Outcome.SENT: State.SENT, Outcome.FAILED: State.FAILED, Outcome.UNKNOWN: State.UNKNOWN}
+"""The outcomes after which nothing more is tried."""
+MAX_DETAIL_LENGTH = 500
+INTERRUPTED = "The sender stopped while sending."
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one attempt ended.
+
+    Parameters
+    ----------
+    message, outcome
+        Of what, and how.
+    detail
+        Why it was not sent, without personal data.
+    provider_message_id
+        The provider's name for it.
+    next_attempt_time
+        When to try again, for an outcome that does not settle the message.
+    """
+
+    message: Message
+    outcome: Outcome
+    detail: str | None = None
+    provider_message_id: str | None = None
+    next_attempt_time: datetime | None = None
+
+    @property
+    def state(self) -> State:
+        """The state that it leads to."""
+        return SETTLED.get(self.outcome, State.QUEUED)
+
+
+def claim(
+    connection: Connection,
+    now: datetime,
+    lease: Lease,
+    channels: Collection[ChannelName],
+    limit: int = 1,
+    known: dict[str, Row[Any]] | None = None,
+) -> list[Message]:
+    """Lease the next due messages of these channels, those of one body beside each other.
+
+    The first statement writes, so that two senders never take the same message: on SQLite by its write lock, on
+    PostgreSQL by skipping rows that are locked.
+
+    Parameters
+    ----------
+    limit
+        Most messages to take.
+    known
+        Bodies that were read before; see `notifiers.outbox.messages`.
+    """
+    values = {
+        "channels": [channel.value for channel in channels],
+        "now": now,
+        "owner": lease.owner,
+        "until": now + lease.duration,
+        "most": limit,
+    }
+    taken = connection.execute(_CLAIM, values).all()
+    ordered = sorted(taken, key=lambda row: (row.next_attempt_time, row.body_key or "", row.message_id))
+    return messages(connection, ordered, {} if known is None else known)
+
+
+def _claim() -> ReturningUpdate[Any]:
+    due = (
+        select(outbox.c.message_id)
+        .join(notices, notices.c.notice_id == outbox.c.notice_id)
+        .where(
+            outbox.c.state == State.QUEUED.value,
+            outbox.c.next_attempt_time <= bindparam("now"),
+            or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= bindparam("now")),
+            outbox.c.channel.in_(bindparam("channels", expanding=True)),
+            notices.c.withheld_reason.is_(None),
+            unstopped("now"),
+        )
+        .order_by(outbox.c.next_attempt_time, outbox.c.body_key)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True, of=outbox)
+        .cte("due")
+    )
+    whose = select(notices.c.subscriber_id).where(notices.c.notice_id == outbox.c.notice_id)
+    return (
+        update(outbox)
+        .where(outbox.c.message_id.in_(select(due.c.message_id)))
+        .values(lease_owner=bindparam("owner"), lease_until=bindparam("until"))
+        .returning(outbox, whose.scalar_subquery().label("subscriber_id"))
+    )
+
+
+_CLAIM = _claim()
+
+
+def begin(connection: Connection, taken: Sequence[Message], now: datetime, lease: Lease) -> list[Message]:
+    """Mark leased messages as `sending` and renew their lease; return those that are still ours.
+
+    Commit before any request leaves: whoever finds a message `queued` may trust that nobody was sent it.
+    """
+    values = {
+        "ids": [message.message_id for message in taken],
+        "owner": lease.owner,
+        "until": now + lease.duration,
+    }
+    begun = {row.message_id: row.attempts for row in connection.execute(_BEGIN, values)}
+    return [message.tried(begun[message.message_id]) for message in taken if message.message_id in begun]
+
+
+_BEGIN = (
+    update(outbox)
+    .where(
+        outbox.c.message_id.in_(bindparam("ids", expanding=True)),
+        outbox.c.state == State.QUEUED.value,
+        outbox.c.lease_owner == bindparam("owner"),
+    )
+    .values(state=State.SENDING.value, attempts=outbox.c.attempts + 1, lease_until=bindparam("until"))
+    .returning(outbox.c.message_id, outbox.c.attempts)
+)
+
+
+def let_go(connection: Connection, lease: Lease) -> int:
+    """Give back what was leased and not begun, for others to take; return how many."""
+    mine = (outbox.c.lease_owner == lease.owner) & (outbox.c.state == State.QUEUED.value)
+    return connection.execute(update(outbox).where(mine).values(lease_owner=None, lease_until=None)).rowcount
+
+
+def record(connection: Connection, results: Sequence[Result], now: datetime) -> None:
+    """Write down how attempts ended: a `deliveries` row for each, and each message's new state.
+
+    A message that somebody else settled meanwhile stays as it is.
+    """
+    if not results:
+        return
+    rows = [
+        _delivery_row(result.message.message_id, result.message.attempt, result.outcome, now, result.detail)
+        | {"provider_message_id": result.provider_message_id}
+        for result in results
+    ]
+    insert_new(connection, deliveries, rows)
+    for state, alike in _alike(results, now):
+        connection.execute(_RECORD[state], alike)
+
+
+def _alike(results: Iterable[Result], now: datetime) -> Iterator[tuple[State, dict[str, Any]]]:
+    """Gather results into as few statements as there are states and next moments."""
+    groups: dict[tuple[State, datetime | None], list[str]] = {}
+    for result in results:
+        again = (result.next_attempt_time or now) if result.state is State.QUEUED else None
+        groups.setdefault((result.state, again), []).append(result.message.message_id)
+    for (state, again), ids in groups.items():
+        yield state, {"ids": ids} | ({"settled": now} if again is None else {"again": again})
+
+
+def _record(state: State) -> Update:
+    when: dict[str, Any] = (
+        {"settled_time": None, "next_attempt_time": bindparam("again")}
+        if state is State.QUEUED
+        else {"settled_time": bindparam("settled")}
+    )
+    ours = outbox.c.message_id.in_(bindparam("ids", expanding=True))
+    return (
+        update(outbox)
+        .where(ours, outbox.c.state.in_([State.SENDING.value, State.UNKNOWN.value]))
+        .values(state=state.value, lease_owner=None, lease_until=None, **when)
+    )
+
+
+_RECORD = {state: _record(state) for state in (State.QUEUED, *SETTLED.values())}
+
+
+def retries(connection: Connection, message_ids: Sequence[str]) -> dict[str, int]:
+    """Return how many attempts at each message are worth another try; a channel's pauses do not count."""
+    tried = (
+        select(deliveries.c.message_id, func.count())
+        .where(
+            deliveries.c.message_id.in_(message_ids),
+            deliveries.c.outcome.in_([Outcome.RETRY.value, Outcome.LOST.value]),
+        )
+        .group_by(deliveries.c.message_id)
+    )
+    return dict.fromkeys(message_ids, 0) | {row[0]: row[1] for row in connection.execute(tried)}
+
+
+def sweep(connection: Connection, now: datetime, repeatable: Collection[ChannelName]) -> dict[State, int]:
+    """Settle messages whose lease ran out while `sending`: queued where repeating is harmless, else unknown.
+
+    Returns
+    -------
+    dict
+        How many ended in each state.
+    """
+    repeats = outbox.c.channel.in_([channel.value for channel in repeatable])
+    return {
+        State.QUEUED: _settle_lost(connection, now, repeats, State.QUEUED, Outcome.LOST),
+        State.UNKNOWN: _settle_lost(connection, now, not_(repeats), State.UNKNOWN, Outcome.UNKNOWN),
+    }
+
+
+def _settle_lost(
+    connection: Connection, now: datetime, which: ColumnElement[bool], state: State, outcome: Outcome
+) -> int:
+    left = (outbox.c.state == State.SENDING.value) & (outbox.c.lease_until <= now) & which
+    found = select(outbox.c.message_id, outbox.c.attempts, outbox.c.lease_until).where(left)
+    lost = connection.execute(found.with_for_update(skip_locked=True)).all()
+    settled = None if state is State.QUEUED else now
+    free = {"state": state.value, "lease_owner": None, "lease_until": None, "settled_time": settled}
+    connection.execute(update(outbox).where(outbox.c.message_id.in_([row.message_id for row in lost])).values(free))
+    rows = [_delivery_row(row.message_id, row.attempts, outcome, row.lease_until, INTERRUPTED) for row in lost]
+    insert_new(connection, deliveries, rows)
+    return len(lost)
+
+
+def _delivery_row(message_id: str, attempt: int, outcome: Outcome, now: datetime, detail: str | None) -> dict[str, Any]:
+    return {
+        "message_id": message_id,
+        "attempt": attempt,
+        "attempted_time": now,
+        "outcome": outcome.value,
+        "detail": detail and detail[:MAX_DETAIL_LENGTH],
+    }
