@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import Engine
 
 from console.report import chart, words
-from console.report.contacts import Contact
 from console.report.facts import Facts, facts_of, incident_ids
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
@@ -35,7 +33,6 @@ def write_reports(
     *,
     now: datetime,
     since: datetime | None = None,
-    contacts: Sequence[Contact] | None = None,
     templates: Path = TEMPLATES,
 ) -> Reports:
     """Write a page for each incident, and an index of them.
@@ -50,8 +47,6 @@ def write_reports(
         The time that the pages say they were written at, aware.
     since
         Leave out incidents that were over before this.
-    contacts
-        Contacts with support, if known; the pages then say how many people called.
     templates
         The folder ``templates/`` or an edited copy of it.
 
@@ -61,7 +56,7 @@ def write_reports(
         The paths written.
     """
     environment = environment_of(templates)
-    known = [facts_of(engine, incident_id, contacts) for incident_id in incident_ids(engine, since)]
+    known = [facts_of(engine, incident_id) for incident_id in incident_ids(engine, since)]
     listed = [facts for facts in known if facts is not None]
     pages = {facts.incident.incident_id: _write_page(environment, facts, folder, now) for facts in listed}
     entries = [_entry(it, pages[it.incident.incident_id].name) for it in listed]
@@ -75,7 +70,6 @@ def write_report(
     folder: Path,
     *,
     now: datetime,
-    contacts: Sequence[Contact] | None = None,
     templates: Path = TEMPLATES,
 ) -> Path:
     """Write one incident's page and return its path; parameters as in `write_reports`.
@@ -85,10 +79,20 @@ def write_report(
     LookupError
         If the ledger has no such incident.
     """
-    facts = facts_of(engine, incident_id, contacts)
+    return _write_page(environment_of(templates), known_facts(engine, incident_id), folder, now)
+
+
+def known_facts(engine: Engine, incident_id: str) -> Facts:
+    """Return an incident's facts, or raise `LookupError` if the ledger has no such incident."""
+    facts = facts_of(engine, incident_id)
     if facts is None:
         raise LookupError(f"There is no incident {incident_id!r} in the ledger.")
-    return _write_page(environment_of(templates), facts, folder, now)
+    return facts
+
+
+def page_of(facts: Facts, now: datetime, made: str = "", templates: Path = TEMPLATES) -> str:
+    """Return one incident's page as text; `made` says what it was made with."""
+    return _rendered(environment_of(templates), "incident.html.jinja", _values(facts, now, made))
 
 
 def environment_of(templates: Path) -> Environment:
@@ -114,20 +118,29 @@ def _entry(facts: Facts, name: str) -> dict[str, Any]:
 
 
 def _write_page(environment: Environment, facts: Facts, folder: Path, now: datetime) -> Path:
+    path = folder / page_name(facts.incident.incident_id)
+    return _write(path, environment, "incident.html.jinja", _values(facts, now))
+
+
+def _values(facts: Facts, now: datetime, made: str = "") -> dict[str, Any]:
     incident = facts.incident
-    values = {
+    return {
         "facts": facts,
         "incident": incident,
         "charts": [it for size in (chart.WIDE, chart.NARROW) if (it := chart.chart_of(incident, size))],
         "now": now,
+        "made": made,
     }
-    return _write(folder / page_name(incident.incident_id), environment, "incident.html.jinja", values)
+
+
+def _rendered(environment: Environment, template: str, values: dict[str, Any]) -> str:
+    return environment.get_template(template).render(values)
 
 
 def _write(path: Path, environment: Environment, template: str, values: dict[str, Any]) -> Path:
     """Write a page beside its place and move it there: a reader never sees half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".part")
-    draft.write_text(environment.get_template(template).render(values), encoding="utf-8")
+    draft.write_text(_rendered(environment, template, values), encoding="utf-8")
     draft.replace(path)
     return path

@@ -6,8 +6,12 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from console.report.contacts import Aftermath
+from console.report.facts import Answers
 from detectors.finding import Cohort
 from incidents.model import Cause, Incident, Severity
+from incidents.reviews import ReviewVerdict
+from incidents.silences import Silence, SilenceKind
 from notifiers.model import ChannelName, WithheldReason
 from notifiers.outbox import State
 from telemetry.contract import Signal
@@ -95,6 +99,28 @@ REASONS: Mapping[WithheldReason, tuple[str, str]] = {
         "It waits for their morning, and is dropped if it is over by then.",
     ),
 }
+VERDICTS: Mapping[ReviewVerdict, str] = {
+    ReviewVerdict.CONFIRM: "Confirmed",
+    ReviewVerdict.FALSE_ALARM: "A false alarm",
+    ReviewVerdict.EXPECTED_EVENT: "An expected event",
+    ReviewVerdict.WRONG_CAUSE: "The cause was wrong",
+    ReviewVerdict.WRONG_SEVERITY: "The severity was wrong",
+    ReviewVerdict.SPLIT: "More than one incident",
+    ReviewVerdict.MERGE: "Part of another incident",
+    ReviewVerdict.NOTE: "Note",
+}
+SILENCES: Mapping[SilenceKind, str] = {
+    SilenceKind.MAINTENANCE: "Planned maintenance.",
+    SilenceKind.PREMIERE: "A premiere, as planned.",
+    SilenceKind.PRICE_CHANGE: "A change of prices, as planned.",
+    SilenceKind.OTHER: "Expected.",
+}
+QUESTIONS: Mapping[str, str] = {
+    "helped": "said whether the notice helped",
+    "no_problem": "said that they had no such problem",
+    "csat": "rated us",
+    "nps": "said whether they would recommend us",
+}
 LONGEST_VALUE = 48
 """Longer names are cut: a heading must stay a heading."""
 LONGEST_SENTENCE = 400
@@ -138,6 +164,43 @@ def reason(code: str) -> tuple[str, str]:
     """Return a withheld reason's name and its meaning; an unknown code stands for itself."""
     known = {it.value: words for it, words in REASONS.items()}
     return known.get(code, (code.replace("_", " ").capitalize(), ""))
+
+
+def verdict(said: ReviewVerdict) -> str:
+    """Name what a lead said."""
+    return VERDICTS[said]
+
+
+def silence(planned: Silence) -> str:
+    """Name a planned event."""
+    return SILENCES[planned.kind]
+
+
+def answers(given: Answers) -> str:
+    """Say how many readers answered a question, and how."""
+    who = f"{number(given.count)} {'reader' if given.count == 1 else 'readers'}"
+    said = QUESTIONS.get(given.question, f"answered “{clean(given.question, LONGEST_VALUE)}”")
+    if given.question == "helped":
+        return f"{who} {said}: {share(min(max(given.mean, 0.0), 1.0))} said yes."
+    return f"{who} {said}." if given.question == "no_problem" else f"{who} {said}: {given.mean:.1f} on average."
+
+
+def stars(mean: float | None) -> str:
+    """Write a satisfaction of 1 to 5, or a dash where nobody said."""
+    return "-" if mean is None else f"{mean:.1f} of 5"
+
+
+def told_against_held_out(after: Aftermath) -> str:
+    """Say what the difference between told and held out comes to, and how sure that is."""
+    limits = after.limits
+    if limits is None:
+        return "Too few people were held out to say whether the notice helped: see the service's measures instead."
+    low, high = (f"{abs(100 * it):.0f}" for it in limits)
+    if limits[1] < 0:
+        return f"Of those told, fewer contacted support than of those held out: by {high} to {low} points of a hundred."
+    if limits[0] > 0:
+        return f"Of those told, more contacted support than of those held out: by {low} to {high} points of a hundred."
+    return f"No difference between told and held out is sure: from {low} points fewer contacts to {high} points more."
 
 
 def channel(code: str) -> str:
