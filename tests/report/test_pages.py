@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from jinja2 import Environment, meta, nodes
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, select
 
-from console.report import Contact, Reports, write_report, write_reports
+from console.report import Reports, write_report, write_reports
 from console.report.pages import page_name
-from incidents.ledger.schema import metadata
-from tests.report.samples import EVERYONE, HOSTILE, HOSTILE_ONE, LARGE, MERGED, NOW, ONSET, OPEN
+from incidents.ledger.casework import notice_traits
+from incidents.ledger.schema import contacts, metadata, notices
+from incidents.reviews import Particulars, ReviewVerdict, review
+from incidents.silences import SilenceKind
+from tests.report.samples import EVERYONE, HOSTILE, HOSTILE_ONE, LARGE, MERGED, NOW, ONSET, OPEN, decide
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -116,23 +119,73 @@ def test_contacts_are_counted_for_the_told_and_the_untold(engine: Engine, tmp_pa
             )
         ]
     late, early = ONSET + timedelta(hours=1), ONSET + timedelta(minutes=5)
-    contacts = [
-        Contact(told[0], late),
-        Contact(told[0], late),
-        Contact(told[1], early),
-        Contact("sub-w0", late),
-        Contact("sub-w1", ONSET - timedelta(hours=1)),
-        Contact("sub-w2", ONSET + timedelta(days=3)),
-        Contact("a-stranger", late),
+    calls = [
+        (told[0], late, 5),
+        (told[0], late, None),
+        (told[1], early, 1),
+        ("sub-w0", late, None),
+        ("sub-w1", ONSET - timedelta(hours=1), None),
+        ("sub-w2", ONSET + timedelta(days=3), None),
+        ("a-stranger", late, None),
     ]
-    path = write_report(engine, LARGE.incident_id, tmp_path, now=NOW, contacts=contacts)
-    text = read(path).text
-    assert "Told 61 1 after the notice Not told 25 1" in text
+    call(engine, calls)
+    text = read(write_report(engine, LARGE.incident_id, tmp_path, now=NOW)).text
+    assert "Told 61 1 after the notice 5.0 of 5 Held out 4 0 - Not told otherwise 21 1 -" in text
+    assert "Too few people were held out" in text
     assert "1 person contacted support before the notice" in text
+
+
+def call(engine: Engine, calls: list[tuple[str, datetime, int | None]]) -> None:
+    rows = [
+        {"contact_id": f"c{number}", "subscriber_id": who, "contacted_time": at, "csat": csat}
+        for number, (who, at, csat) in enumerate(calls)
+    ]
+    with engine.begin() as connection:
+        connection.execute(contacts.insert(), rows)
+
+
+def test_told_and_held_out_are_compared_where_enough_are_held_out(engine: Engine, tmp_path: Path) -> None:
+    with engine.begin() as connection:
+        decide(connection, 60, reason="holdout")
+        held = list(connection.scalars(select(notices.c.subscriber_id).where(notices.c.withheld_reason == "holdout")))
+    call(engine, [(who, ONSET + timedelta(hours=1), None) for who in held[:40]])
+    text = read(write_report(engine, LARGE.incident_id, tmp_path, now=NOW)).text
+    assert "Of those told, fewer contacted support than of those held out: by 49 to 73 points of a hundred." in text
 
 
 def test_without_contacts_the_page_is_silent_about_them(reports: Reports) -> None:
     assert "Contacts with support" not in read(reports.pages[LARGE.incident_id]).text
+
+
+def test_few_people_of_a_region_are_not_pointed_at(engine: Engine, tmp_path: Path) -> None:
+    with engine.begin() as connection:
+        about = (notices.c.kind == "problem") & (notices.c.incident_id == LARGE.incident_id)
+        ids = list(connection.scalars(select(notices.c.notice_id).where(about)))
+        regions = ["US-IL"] * (len(ids) - 3) + ["US-WI", "US-WI", "<b>"]
+        rows = [{"notice_id": key, "region": region} for key, region in zip(ids, regions, strict=True)]
+        connection.execute(notice_traits.insert(), rows)
+    text = read(write_report(engine, LARGE.incident_id, tmp_path, now=NOW)).text
+    assert "US-IL 80" in text
+    assert "elsewhere 3" in text
+    assert "US-WI" not in text
+
+
+def test_what_leads_said_and_planned_stands_in_the_report(engine: Engine, tmp_path: Path) -> None:
+    with engine.begin() as connection:
+        review(
+            connection,
+            LARGE.incident_id,
+            ReviewVerdict.EXPECTED_EVENT,
+            HOSTILE,
+            NOW,
+            seen=0,
+            particulars=Particulars(note=HOSTILE, kind=SilenceKind.MAINTENANCE),
+        )
+    path = write_report(engine, LARGE.incident_id, tmp_path, now=NOW)
+    text = read(path).text
+    assert "An expected event" in text
+    assert "Planned maintenance." in text
+    assert "<script>alert" not in path.read_text(encoding="utf-8")
 
 
 def test_an_open_incident_goes_on(reports: Reports) -> None:
