@@ -8,14 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.cohort_scan import SLOTS_PER_BUCKET
 from detectors.observations import SIGNALS, ImpairmentRule, Observations
 from telemetry.contract import Signal
 
 Array = NDArray[np.float64]
 
-PRIOR = 0.5
-"""Impairments due that the incident's whole course weighs beside one quarter-hour's."""
 RUNNING_US = 5 * 60 * 1_000_000
 """A session heard of so lately is going on, as far as one knows."""
 LIKELY_MS = 10 * 60 * 1_000
@@ -47,11 +44,13 @@ def affected(
     blame: Array,
     least_probability: float,
     known: Collection[int] = (),
+    told: Collection[int] = (),
 ) -> list[Affected]:
     """Return the people whose sessions in `rows` were impaired by any of `signals`, each with their worst signal.
 
-    A bad session in a faulty cohort may be bad by chance, above all where the fault is weak. Somebody is affected when
-    the probability that at least one of theirs was the fault's, ``1 - prod(1 - blame)``, is high enough.
+    A bad session in a faulty cohort may be bad by chance, above all where the fault is weak, or by another fault.
+    Somebody is affected when the probability that at least one of theirs was this fault's, ``1 - prod(1 - blame)``, is
+    high enough; or when it is that of any fault, this one is the likeliest, and they have heard of none.
 
     Parameters
     ----------
@@ -66,14 +65,17 @@ def affected(
     rule
         When a session stalls too much.
     blame
-        The probability that an impairment in a row is the fault's, shape (n, 4); see `blame`.
+        The probability that an impairment in a row is a fault's, shape (faults, n, 4), the incident's own first; see
+        `incidents.blame`.
     least_probability
         From which (0 to 1) somebody is taken to be affected.
     known
         Codes of subscribers who need not be told again.
+    told
+        Codes of those who were told of another of the faults.
     """
     others = ~np.isin(rows.subscriber, np.fromiter(known, np.int32))
-    rows, blame = rows.take(others), blame[others]
+    rows, blame = rows.take(others), blame[:, others]
     if not len(rows):
         return []
     sessions, row_session = np.unique(rows.session, return_inverse=True)
@@ -86,12 +88,12 @@ def affected(
     np.add.at(counts, session_person.ravel(), bad)
     startup = SIGNALS.index(Signal.STARTUP)
     counts[:, startup] = np.where(counts[:, startup] >= SLOW_STARTS, counts[:, startup], 0)
-    guilt = np.zeros((len(sessions), len(SIGNALS)))
-    np.maximum.at(guilt, row_session, blame)
-    innocent = np.where(bad & (counts[session_person.ravel()] > 0), 1 - guilt, 1.0).min(axis=1)
-    chance = np.ones(len(people))
-    np.multiply.at(chance, session_person.ravel(), innocent)
-    struck = np.flatnonzero(counts.any(axis=1) & (1 - chance >= least_probability))
+    counted = bad & (counts[session_person.ravel()] > 0)
+    guilty = [_guilt(one, row_session, counted, session_person.ravel()) for one in (*blame, blame.sum(axis=0))]
+    sure = guilty[0] >= least_probability
+    likeliest = (guilty[-1] >= least_probability) & (guilty[0] >= np.max(guilty[:-1], axis=0))
+    likeliest &= ~np.isin(people, np.fromiter(told, np.int32))
+    struck = np.flatnonzero(counts.any(axis=1) & (sure | likeliest))
     row_person = session_person.ravel()[row_session]
     return [
         _describe(rows, row_person == person, bad[row_session], counts[person], int(people[person]))
@@ -99,41 +101,16 @@ def affected(
     ]
 
 
-def blame(rows: Observations, usual: Array) -> Array:
-    """Return the probability that an impairment in a row is the fault's and not chance, shape (n, 4).
-
-    In each quarter-hour the cohort has m times the impairments that are usual; of m of them one is usual, for a person
-    f times as prone to stalls as others f are:
-
-        blame = (m - 1) / (m - 1 + f),   m = (O + PRIOR * M) / (E + PRIOR)
-
-    with O and E seen and due in that quarter-hour and its neighbours, and M the same over all of `rows`.
-
-    Parameters
-    ----------
-    rows
-        The slices of the incident's cohort since its onset, everybody's.
-    usual
-        Impairments due in each row, shape (n, 4).
-    """
-    result = np.zeros((len(rows), len(SIGNALS)))
-    if not len(rows):
-        return result
-    bucket = (rows.slot - rows.slot.min()) // SLOTS_PER_BUCKET
-    count = int(bucket.max()) + 1
-    for number, signal in enumerate(SIGNALS):
-        seen = np.bincount(bucket, rows.bad[:, number], count).astype(float)
-        due = np.bincount(bucket, usual[:, number], count).astype(float)
-        overall = seen.sum() / max(due.sum(), 1e-9)
-        times = (_with_neighbours(seen) + PRIOR * overall) / (_with_neighbours(due) + PRIOR)
-        excess = np.maximum(times[bucket] - 1, 0)
-        prone = rows.stalling_factor if signal is Signal.BUFFERING else 1.0
-        result[:, number] = excess / np.maximum(excess + prone, 1e-9)
-    return result
-
-
-def _with_neighbours(counts: Array) -> Array:
-    return np.convolve(counts, np.ones(3))[1:-1]
+def _guilt(
+    blame: Array, row_session: NDArray[np.int64], counted: NDArray[np.bool_], session_person: NDArray[np.int64]
+) -> Array:
+    """The probability that one of each person's bad sessions was a fault's, shape (people,)."""
+    guilt = np.zeros(counted.shape)
+    np.maximum.at(guilt, row_session, blame)
+    innocent = np.where(counted, 1 - guilt, 1.0).min(axis=1)
+    chance = np.ones(int(session_person.max()) + 1)
+    np.multiply.at(chance, session_person, innocent)
+    return np.asarray(1 - chance)
 
 
 @dataclass(frozen=True)

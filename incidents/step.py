@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,12 +13,13 @@ from detectors.cohort_scan import SLOTS_PER_BUCKET
 from detectors.cohorts import members, name_cohort
 from detectors.finding import Cohort
 from detectors.localise import PRICE_PER_DIMENSION, Suspect
-from detectors.observations import SIGNALS, ImpairmentRule, moment_of, slot_of
+from detectors.observations import SIGNALS, ImpairmentRule, Observations, moment_of, slot_of
 from detectors.poisson import excess_llr
-from incidents.affected import Affected, affected, blame
+from incidents.affected import Affected, affected
+from incidents.blame import MOST_KINDS, OWN_FAULT, Fault, blame, usual_shares
 from incidents.description import described, raised_signals
 from incidents.lifecycle import GROUPS, LifecycleRule, has_dried_up, incident_id, is_over, is_settled, overlap, related
-from incidents.model import Incident, Severity, Trouble, TroubleKind
+from incidents.model import OWN_PREFIX, Incident, Severity, Trouble, TroubleKind
 from incidents.naming import Search
 from incidents.prices import Prices
 from incidents.state import Mask, WatchState, numbers_of
@@ -67,7 +68,8 @@ class Step:
     known
         Open incidents, and resolved ones that still explain slices in memory.
     troubled
-        For each open incident the subscribers already found to be troubled by it.
+        For each open incident the subscribers already found to be troubled by it; and under ``own:buffering`` and so
+        on, by subscriber since when they have a trouble of their own.
     now
         The end of the window.
     """
@@ -83,6 +85,7 @@ class Step:
         self.state = state
         self.rules = rules
         self.troubled = troubled
+        self.own_since = {key: found for key, found in troubled.items() if isinstance(found, Mapping)}
         self.now = now
         self.before = {incident.incident_id: incident for incident in known}
         self.incidents = dict(self.before)
@@ -323,23 +326,56 @@ class Step:
     # -- people
 
     def _affected(self, incident: Incident) -> list[Affected]:
-        every = self.state.rows
-        rows = every.take(self.state.inside(every, incident) & ~self._claimed(incident))
-        blamed = blame(rows, self.state.recent.model.usual(rows))
-        known = [self.state.words.subscribers.find(s) for s in self.troubled.get(incident.incident_id, ())]
-        signals = raised_signals(self.state, incident, related(incident.signal))
-        now_us = int(self.now.timestamp() * 1e6)
-        return affected(rows, every, now_us, signals, self.rules.impairment, blamed, self.rules.least_blame, known)
-
-    def _claimed(self, incident: Incident) -> Mask:
-        """Rows that an incident known for longer accounts for: who is in both hears of the first."""
-        older = [
-            other
-            for other in self._open()
-            if related(other.signal) == related(incident.signal)
-            and (other.detected_time, other.incident_id) < (incident.detected_time, incident.incident_id)
+        every, rivals = self.state.rows, self._rivals(incident)
+        inside = [self.state.inside(every, one) for one in (incident, *rivals)]
+        within = np.asarray(np.logical_or.reduce(inside), dtype=bool)
+        rows, mine = every.take(within), inside[0][within]
+        faults = [
+            Fault(held[within], slot_of(one.onset_time)) for held, one in zip(inside, (incident, *rivals), strict=True)
         ]
-        return np.asarray(self.state.explained(self.state.rows, older)[:, SIGNALS.index(incident.signal)])
+        usual = self.state.recent.model.usual(rows)
+        blamed = blame(rows, usual, faults, self._usual_shares(), self._prone(rows, incident))
+        return affected(
+            rows.take(mine),
+            every,
+            int(self.now.timestamp() * 1e6),
+            raised_signals(self.state, incident, related(incident.signal)),
+            self.rules.impairment,
+            blamed[:, mine],
+            self.rules.least_blame,
+            self._codes(self.troubled.get(incident.incident_id, ())),
+            self._codes(person for one in rivals for person in self.troubled.get(one.incident_id, ())),
+        )
+
+    def _rivals(self, incident: Incident) -> list[Incident]:
+        """Other incidents that may be to blame for sessions of this one's cohort."""
+        inside = self.state.inside(self.state.rows, incident)
+        return [
+            other
+            for other in self.incidents.values()
+            if other.incident_id != incident.incident_id
+            and related(other.signal) == related(incident.signal)
+            and (inside & self.state.inside(self.state.rows, other)).any()
+        ]
+
+    def _usual_shares(self) -> Array:
+        """What kinds of impairments chance brings."""
+        by_chance = np.flatnonzero(~self.state.recent.explained.any(axis=1) & self.state.rows.bad.any(axis=1))
+        kinds = max(len(self.state.words.error_classes) + 1, MOST_KINDS)
+        return usual_shares(self.state.rows.take(by_chance), kinds)
+
+    def _prone(self, rows: Observations, incident: Incident) -> Array:
+        """How many times as prone to be impaired each row's viewer is: who had trouble of their own before has more."""
+        prone = np.ones((len(rows), len(SIGNALS)))
+        prone[:, SIGNALS.index(Signal.BUFFERING)] = rows.stalling_factor
+        for signal in related(incident.signal):
+            since = self.own_since.get(OWN_PREFIX + signal, {})
+            people = self._codes(who for who, moment in since.items() if moment < incident.onset_time)
+            prone[np.isin(rows.subscriber, people), SIGNALS.index(signal)] *= OWN_FAULT
+        return prone
+
+    def _codes(self, people: Iterable[str]) -> list[int]:
+        return [self.state.words.subscribers.find(person) for person in people]
 
     def _complete(self, incident: Incident) -> list[Trouble]:
         return [self._trouble(incident, person) for person in self._affected(incident)]

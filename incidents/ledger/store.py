@@ -237,17 +237,22 @@ class Ledger:
                 people[incident_id].add(subscriber_id)
         return {incident_id: frozenset(found) for incident_id, found in people.items()}
 
-    def own_troubled(self, since: datetime) -> dict[str, frozenset[str]]:
-        """Return everybody found since a moment to have a trouble of their own, under ``own:`` and its signal."""
+    def own_troubled(self, since: datetime) -> dict[str, dict[str, datetime]]:
+        """Return everybody found since a moment to have a trouble of their own, under ``own:`` and its signal.
+
+        By subscriber the first bad session of the latest one found.
+        """
         table = schema.troubles.c
-        query = select(table.problem, table.subscriber_id).where(
-            table.incident_id.is_(None), table.kind == TroubleKind.PROBLEM.value, table.found_time > since
+        query = (
+            select(table.problem, table.subscriber_id, table.since)
+            .where(table.incident_id.is_(None), table.kind == TroubleKind.PROBLEM.value, table.found_time > since)
+            .order_by(table.found_time, table.since)
         )
-        people: dict[str, set[str]] = {OWN_PREFIX + signal: set() for signal in Signal}
+        people: dict[str, dict[str, datetime]] = {OWN_PREFIX + signal: {} for signal in Signal}
         with self.read() as connection:
-            for problem, subscriber_id in connection.execute(query):
-                people[OWN_PREFIX + problem].add(subscriber_id)
-        return {key: frozenset(found) for key, found in people.items()}
+            for problem, subscriber_id, began in connection.execute(query):
+                people[OWN_PREFIX + problem][subscriber_id] = began
+        return people
 
     def told_subscribers(self, incident_id: str) -> frozenset[str]:
         """Return everybody whom we decided to tell about an incident's problem, withheld ones left out."""

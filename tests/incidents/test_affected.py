@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from detectors.observations import SIGNALS, ImpairmentRule, Observations
-from incidents.affected import Affected, affected, blame
+from incidents.affected import Affected, affected
 from telemetry.contract import Signal
+from tests.incidents.slices import slices
 
 RULE = ImpairmentRule()
 ALL = tuple(Signal)
-
-
-def slices(*rows: dict[str, Any]) -> Observations:
-    """Slices of person 0 unless said otherwise, each a session of its own unless said otherwise."""
-    none = Observations.empty()
-    count = len(rows)
-
-    def column(name: str, usual: Callable[[int], Any]) -> np.ndarray:
-        values = [row.get(name, usual(i)) for i, row in enumerate(rows)]
-        return np.array(values, getattr(none, name).dtype).reshape((count, *getattr(none, name).shape[1:]))
-
-    usual: dict[str, Callable[[int], Any]] = {
-        "session": lambda i: i,
-        "slot": lambda i: 5_900_000 + i,
-        "playing_ms": lambda _: 300_000,
-        "error_class": lambda _: -1,
-        "first_us": lambda i: 10 * i,
-        "last_us": lambda i: 10 * i + 5,
-    }
-    bad = np.array([[signal in row.get("bad", ()) for signal in SIGNALS] for row in rows], bool)
-    names = [name for name in Observations.__dataclass_fields__ if name != "bad"]
-    zeros = lambda name: lambda _: np.zeros(getattr(none, name).shape[1:])  # noqa: E731
-    return Observations(bad=bad, **{name: column(name, usual.get(name, zeros(name))) for name in names})
 
 
 LATER = 10**12
@@ -52,7 +29,7 @@ def found_in(
     now_us: int = LATER,
 ) -> list[Affected]:
     """Who is affected if every impairment is the fault's with probability `sure`."""
-    certain = np.full((len(rows), len(SIGNALS)), sure)
+    certain = np.full((1, len(rows), len(SIGNALS)), sure)
     return affected(rows, whole or rows, now_us, signals, RULE, certain, least, known)
 
 
@@ -142,30 +119,12 @@ def test_a_session_that_was_probably_bad_by_chance_is_no_trouble() -> None:
     assert [person.impaired for person in found_in(slices(FAILED, FAILED), sure=0.5)] == [2]  # 1 - 0.5 * 0.5
 
 
-def busy(failing: int, of: int, slot: int) -> list[dict[str, Any]]:
-    return [(FAILED if i < failing else FINE) | {"slot": slot} for i in range(of)]
-
-
-def blamed(rows: list[dict[str, Any]], usual: float = 0.01) -> np.ndarray:
-    observed = slices(*rows)
-    return blame(observed, np.full((len(observed), len(SIGNALS)), usual))[:, SIGNALS.index(Signal.FAILURE)]
-
-
-def test_blame_is_the_share_of_impairments_that_are_more_than_usual() -> None:
-    share = blamed(busy(failing=40, of=100, slot=300))
-    assert share == pytest.approx(1 - 1 / 40, abs=0.01)
-    assert blamed(busy(failing=2, of=200, slot=300)) == pytest.approx(0.0)
-
-
-def test_when_the_fault_is_over_a_failure_is_blamed_on_it_less() -> None:
-    rows = busy(failing=40, of=100, slot=300) + busy(failing=5, of=500, slot=360)
-    share = blamed(rows)
-    assert share[0] > 0.95
-    assert share[-1] < share[0]
-    assert np.all((share >= 0) & (share <= 1))
-
-
-def test_somebody_prone_to_stalls_is_struck_by_chance_more_often() -> None:
-    rows = [STALLED | {"stalling_factor": factor, "slot": 300} for factor in (1.0, 1.0, 8.0)]
-    steady, _, prone = blame(slices(*rows), np.full((3, len(SIGNALS)), 0.2))[:, SIGNALS.index(Signal.BUFFERING)]
-    assert 0 < prone < steady < 1
+def test_whose_bad_session_may_be_either_faults_hears_of_the_likelier_one() -> None:
+    rows = slices(FAILED)
+    of = lambda *shares: np.array([np.full((1, len(SIGNALS)), share) for share in shares])  # noqa: E731
+    tell = lambda blame, told=(): affected(rows, rows, LATER, ALL, RULE, blame, 0.7, (), told)  # noqa: E731
+    assert len(tell(of(0.5, 0.4))) == 1
+    assert tell(of(0.4, 0.5)) == []
+    assert tell(of(0.5, 0.1)) == []
+    assert tell(of(0.5, 0.4), told={0}) == []
+    assert len(tell(of(0.8, 0.1), told={0})) == 1
