@@ -36,6 +36,7 @@ from detectors.own_sessions import OwnSessions, UsualShares, count_kinds, own_se
 from detectors.subscriber_run import NEVER, RunState, SubscriberRun
 from incidents.lifecycle import related
 from incidents.model import OWN_PREFIX, Incident, Trouble
+from incidents.sentences import of_run
 from incidents.verdict import own_verdict
 from telemetry.contract import DIMENSIONS, Signal
 
@@ -296,7 +297,7 @@ class OwnTroubles:
         return Trouble(
             subscriber_id=scene.words.subscribers.text(int(bad.subscriber[0])),
             problem=signal,
-            verdict=own_verdict(signal, error_class, float(odds), _sentences(run, signal)),
+            verdict=own_verdict(signal, error_class, float(odds), of_run(run.impaired, run.sessions, signal)),
             incident_id=None,
             since=slot_start(run.since),
             last_bad_time=last,
@@ -339,18 +340,3 @@ class _Run:
 def _commonest(codes: NDArray[np.int32]) -> int | None:
     known = codes[codes >= 0]
     return int(np.bincount(known).argmax()) if len(known) else None
-
-
-_WHAT = {
-    Signal.BUFFERING: "stalled",
-    Signal.STARTUP: "started slowly",
-    Signal.FAILURE: "failed",
-    Signal.ACCESS: "were refused",
-}
-
-
-def _sentences(run: _Run, signal: Signal) -> tuple[str, ...]:
-    return (
-        f"{run.impaired} of the last {run.sessions} sessions {_WHAT[signal]}.",
-        "Others on the same network, delivery network and app version have no more trouble than usual.",
-    )

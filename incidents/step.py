@@ -22,6 +22,7 @@ from incidents.lifecycle import GROUPS, LifecycleRule, has_dried_up, incident_id
 from incidents.model import OWN_PREFIX, Incident, Severity, Trouble, TroubleKind
 from incidents.naming import Search
 from incidents.prices import Prices
+from incidents.sentences import of_fault
 from incidents.state import Mask, WatchState, numbers_of
 from incidents.verdict import cohort_verdict
 from telemetry.contract import DIMENSIONS, Signal
@@ -378,14 +379,18 @@ class Step:
         return [self.state.words.subscribers.find(person) for person in people]
 
     def _complete(self, incident: Incident) -> list[Trouble]:
-        return [self._trouble(incident, person) for person in self._affected(incident)]
+        found, every = self._affected(incident), self.state.rows
+        theirs = every.take(np.isin(every.subscriber, [person.subscriber for person in found]))
+        return [
+            self._trouble(incident, person, theirs.take(theirs.subscriber == person.subscriber)) for person in found
+        ]
 
-    def _trouble(self, incident: Incident, person: Affected) -> Trouble:
-        words = self.state.words
+    def _trouble(self, incident: Incident, person: Affected, rows: Observations) -> Trouble:
+        words, evidence = self.state.words, incident.verdict.evidence
         return Trouble(
             subscriber_id=self._subscriber(person.subscriber),
             problem=person.signal,
-            verdict=incident.verdict,
+            verdict=replace(incident.verdict, evidence=(*self._own_evidence(incident, person, rows), *evidence)),
             incident_id=incident.incident_id,
             since=moment_of(person.first_us),
             last_bad_time=moment_of(person.last_us),
@@ -394,6 +399,18 @@ class Step:
             severity=incident.severity,
             device_type=None if person.device < 0 else words.dimensions[DEVICE].text(person.device),
             error_class=None if person.error_class < 0 else words.error_classes.text(person.error_class),
+        )
+
+    def _own_evidence(self, incident: Incident, person: Affected, rows: Observations) -> tuple[str, ...]:
+        return of_fault(
+            rows,
+            self.state.words,
+            incident.cohort,
+            incident.onset_time,
+            person.signal,
+            related(incident.signal),
+            person.impaired,
+            person.sessions,
         )
 
     def _all_clears(self, changed: Sequence[Incident]) -> list[Trouble]:
