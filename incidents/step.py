@@ -38,6 +38,8 @@ MOST_LOOKS = 20
 SAME_COHORT = 0.5
 """Jaccard index from which two cohorts are taken for the same fault."""
 MOSTLY_COVERED = 0.7
+MOSTLY_DARK = 0.5
+"""Share of an incident's slices in a cohort without telemetry from which nothing is known of its end."""
 TRANSIENT = frozenset({"app_version", "title_id"})
 """Dimensions whose values go out of use from one hour to the next."""
 DEVICE = DIMENSIONS.index("device_type")
@@ -73,6 +75,8 @@ class Step:
         on, by subscriber since when they have a trouble of their own.
     now
         The end of the window.
+    dark
+        Cohorts whose telemetry is missing: what is not seen is no recovery.
     """
 
     def __init__(
@@ -82,12 +86,14 @@ class Step:
         known: Sequence[Incident],
         troubled: Mapping[str, Collection[str]],
         now: datetime,
+        dark: Sequence[Cohort] = (),
     ) -> None:
         self.state = state
         self.rules = rules
         self.troubled = troubled
         self.own_since = {key: found for key, found in troubled.items() if isinstance(found, Mapping)}
         self.now = now
+        self.dark = dark
         self.before = {incident.incident_id: incident for incident in known}
         self.incidents = dict(self.before)
         self.last_slot = slot_of(now) - 1
@@ -223,6 +229,8 @@ class Step:
     # -- going on
 
     def _advanced(self, incident: Incident) -> Incident:
+        if self._is_dark(incident):
+            return self._described(incident, ())
         seen, due, exposures = self._buckets(incident)
         if is_over(seen, due, exposures, self.rules.lifecycle) or self._is_gone(incident, seen, exposures):
             return self._described(replace(incident, resolved_time=self.now), ())
@@ -231,6 +239,13 @@ class Step:
         if self._struck(incident) < incident.observed * RELOCATE_GROWTH + 1:
             return self._described(incident, ())
         return self._relocated(incident)
+
+    def _is_dark(self, incident: Incident) -> bool:
+        """Whether the telemetry of most of an incident's cohort is missing: it stays open, so its people are told."""
+        inside = self.state.rows.codes[self.state.inside(self.state.rows, incident)]
+        return any(
+            members(self.state.words, inside, cohort).mean() >= MOSTLY_DARK for cohort in self.dark if len(inside)
+        )
 
     def _struck(self, incident: Incident) -> int:
         """People freshly struck in the incident's cohort, as far back as memory reaches."""

@@ -24,12 +24,14 @@ from detectors.volume import SeasonalVolume
 from incidents.lifecycle import LifecycleRule
 from incidents.model import Incident, Trouble
 from incidents.own import STRAGGLERS, OwnRule, OwnTroubles, Scene, fold_day
-from incidents.quality import QualityNotice, QualityWatch
+from incidents.quality import QualityKind, QualityNotice, QualityWatch
 from incidents.state import FOREVER, Mask, WatchState
 from incidents.step import Step, StepRules
 from telemetry.time import Window
 
 BUCKETS_PER_HOUR = 4
+CATCHING_UP = timedelta(hours=1)
+"""For so long after a gap in the telemetry what was held back is still coming in."""
 CLOCKS_AHEAD = timedelta(hours=1)
 """Slots are of trustworthy times, so none is later than now; the margin costs nothing."""
 
@@ -140,7 +142,8 @@ class Watch:
         state = self._caught_up(window, known)
         oldest = window.end - timedelta(hours=self.rule.memory_hours)
         recent = [incident for incident in known if incident.resolved_time is None or incident.resolved_time > oldest]
-        step = Step(state, self._step_rules, recent, troubled, window.end)
+        dark = [it.cohort for it in quality if it.kind is QualityKind.MISSING_TELEMETRY and _is_missing(it, window.end)]
+        step = Step(state, self._step_rules, recent, troubled, window.end, dark)
         incidents, troubles = step.run()
         scene = Scene(
             state.rows,
@@ -224,6 +227,11 @@ class Watch:
     def _history(self, words: Vocabularies, now: datetime) -> HourlyCounts:
         today = midnight(now.date())
         return hourly_counts(self.connection, words, today - timedelta(days=self.rule.learn_days), today)
+
+
+def _is_missing(notice: QualityNotice, now: datetime) -> bool:
+    """Whether telemetry is missing still, or was until lately."""
+    return notice.until is None or notice.until > now - CATCHING_UP
 
 
 def _anomalous(counts: HourlyCounts, words: Vocabularies, known: Sequence[Incident]) -> Mask:

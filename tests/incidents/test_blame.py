@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.observations import SIGNALS, Observations
@@ -121,6 +121,7 @@ def test_nothing_is_nobodys_fault() -> None:
     )
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 30), st.integers(0, 30), st.floats(1e-6, 1.0), st.floats(0.1, 50))
 def test_what_is_blamed_on_faults_is_a_probability(first: int, second: int, usual: float, prone: float) -> None:
     rows = people(*busy(first, 30, slot=300), *busy(second, 30, slot=310, error_class=1))

@@ -12,6 +12,7 @@ import pytest
 
 from detectors.finding import Cohort
 from incidents.model import Cause, Incident, TroubleKind
+from incidents.quality import Measure, QualityKind, QualityNotice
 from incidents.watch import Detection
 from telemetry.contract import Signal
 from telemetry.time import Window
@@ -53,7 +54,7 @@ def story(watched, plant):
     for window in windows:
         before = loop.told()
         hot = loop.step(window)
-        afresh.append((window, hot, loop.new_watch().detect(window, *before)))
+        afresh.append((window, hot, loop.new_watch().detect(window, *before), before))
     return loop, windows, afresh
 
 
@@ -71,6 +72,38 @@ def test_a_fault_is_found_located_and_resolved(story) -> None:
     assert incident.observed > 5 * incident.expected
 
 
+@pytest.mark.parametrize(
+    ("kind", "where", "stays"),
+    [
+        pytest.param(QualityKind.MISSING_TELEMETRY, {}, True, id="its telemetry is missing"),
+        pytest.param(
+            QualityKind.MISSING_TELEMETRY, {"cdn": "cdn-a"}, False, id="another cohort's telemetry is missing"
+        ),
+        pytest.param(QualityKind.MISSING_VIEWERS, {}, False, id="viewers are missing"),
+    ],
+)
+def test_an_incident_does_not_end_in_the_dark(story, kind: QualityKind, where: dict[str, str], stays: bool) -> None:
+    loop, _, afresh = story
+    window, before = next((w, told) for w, hot, _, told in afresh if any(i.resolved_time for i in hot.incidents))
+    gap = QualityNotice(
+        "gap",
+        kind,
+        Cohort.of(where),
+        Measure.PRESENCE,
+        window.start,
+        window.end,
+        None,
+        9.0,
+        0.0,
+        0.0,
+        9.0,
+        (),
+        window.end,
+    )
+    after = {i.incident_id: i for i in loop.new_watch().detect(window, *before, [gap]).incidents}
+    assert all(incident.is_open for incident in after.values()) is stays
+
+
 def test_the_people_struck_hear_of_it_once_and_of_its_end(story) -> None:
     loop = story[0]
     (incident,) = incidents(loop)
@@ -83,7 +116,7 @@ def test_the_people_struck_hear_of_it_once_and_of_its_end(story) -> None:
 
 def test_a_watch_that_starts_afresh_says_the_same_at_every_step(story) -> None:
     """So live is replay: a run that is killed and started again goes on as if nothing had happened."""
-    assert [window.key for window, hot, fresh in story[2] if not same(hot, fresh)] == []
+    assert [window.key for window, hot, fresh, _ in story[2] if not same(hot, fresh)] == []
 
 
 def test_a_window_watched_twice_says_the_same(watched, plant) -> None:
