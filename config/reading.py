@@ -25,6 +25,8 @@ SECRETS = {
     "PREBUFFER_LINK_SECRET": ("web", "link_secret"),
     "PREBUFFER_LINK_SECRETS_OLD": ("web", "link_secrets_old"),
     "PREBUFFER_TOKEN_SECRET": ("web", "token_secret"),
+    "PREBUFFER_CONSOLE_CLIENT_SECRET": ("console", "client_secret"),
+    "PREBUFFER_CONSOLE_PASSWORD": ("console", "password_hash"),
 }
 """Environment variables by name, and the setting that each one is. Secrets come from nowhere else."""
 MAX_SHOWN = 60

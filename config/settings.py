@@ -59,6 +59,12 @@ def _web_address(value: str) -> str:
     return value
 
 
+def _issuer_address(value: str) -> str:
+    if not value.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+        raise ValueError("an issuer starts with https://")
+    return value.rstrip("/")
+
+
 def _mail_address(value: str) -> str:
     if value.count("@") != 1 or value != value.strip():
         raise ValueError("a mail address looks like name@example.com")
@@ -69,6 +75,7 @@ Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(dura
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day), PlainSerializer(lambda t: f"{t:%H:%M}", str)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+IssuerAddress = Annotated[str, AfterValidator(_issuer_address)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -390,6 +397,54 @@ class WebSettings(Section):
         return self
 
 
+class ConsoleSettings(Section):
+    """The support console: who may sign in, as what, and for how long.
+
+    Parameters
+    ----------
+    issuer, client_id
+        The OpenID Connect provider, and what it calls us.
+    client_secret
+        What we prove that with: only from ``PREBUFFER_CONSOLE_CLIENT_SECRET``.
+    password_hash
+        Without a provider, for a single machine: only from ``PREBUFFER_CONSOLE_PASSWORD``, made by
+        ``prebuffer console password``.
+    name_claim
+        Which claim names a person in the audit trail.
+    role_claim
+        Which claim holds the groups that a person is in, one or many.
+    viewers, leads, admins
+        Groups whose members may look, decide, and see to access; who is in none may not come in.
+    idle, session
+        How long a session lasts without use, and at most.
+    """
+
+    issuer: IssuerAddress | None = None
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    password_hash: SecretStr | None = None
+    name_claim: str = "email"
+    role_claim: str = "groups"
+    viewers: tuple[str, ...] = ()
+    leads: tuple[str, ...] = ()
+    admins: tuple[str, ...] = ()
+    idle: PositiveDuration = timedelta(hours=1)
+    session: PositiveDuration = timedelta(hours=12)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a way to sign in."""
+        return self.issuer is not None or self.password_hash is not None
+
+    @model_validator(mode="after")
+    def _check_provider(self) -> Self:
+        if self.issuer is not None and self.client_id is None:
+            raise ValueError("issuer is set, but client_id is not")
+        if self.issuer is not None and not (self.viewers or self.leads or self.admins):
+            raise ValueError("issuer is set, but nobody is among viewers, leads or admins")
+        return self
+
+
 class ScheduleSettings(Section):
     """When flows run.
 
@@ -429,4 +484,5 @@ class Settings(Section):
     channels: ChannelSettings = ChannelSettings()
     brand: BrandSettings = BrandSettings()
     web: WebSettings = WebSettings()
+    console: ConsoleSettings = ConsoleSettings()
     schedules: ScheduleSettings = ScheduleSettings()

@@ -187,3 +187,17 @@ rolled_days = Table(
     Column("incidents", Integer, nullable=False),
 )
 """The days that `service_days` knows of, and which of them nothing more is expected of."""
+
+console_sessions = Table(
+    "console_sessions",
+    metadata,
+    Column("session_key", String(64), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("began_time", UtcTime, nullable=False),
+    Column("seen_time", UtcTime, nullable=False),
+    Column("until_time", UtcTime, nullable=False),
+    Index(None, "name"),
+    Index(None, "until_time"),
+)
+"""Who is signed in to the console. `session_key` is a hash of what their browser holds, which is kept nowhere."""

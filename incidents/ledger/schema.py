@@ -81,6 +81,8 @@ incidents = Table(
     Column("settled", Boolean, nullable=False, server_default=false()),
     Index(None, "resolved_time"),
     Index(None, "detected_time"),
+    Index(None, "affected_subscribers"),
+    Index(None, "merged_into"),
 )
 
 troubles = Table(
@@ -125,7 +127,10 @@ notices = Table(
     Column("release_time", UtcTime),
     Column("expires_time", UtcTime),
     UniqueConstraint("subscriber_id", "episode", "kind"),
-    Index(None, "incident_id"),
+    Index(
+        "ix_notices_of_incident",
+        *("incident_id", "kind", "withheld_reason", "channel", "decided_time", "subscriber_id"),
+    ),
     Index(None, "subscriber_id", "decided_time"),
     Index(None, "decided_time"),
     Index(None, "withheld_reason", "release_time"),

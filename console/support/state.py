@@ -1,0 +1,52 @@
+"""What every page of the console is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from config.settings import Settings
+from console.support.counting import Counts
+from console.support.openid import Provider
+from console.support.templates import Templates
+from console.web.limits import RateLimits
+from incidents.ledger.store import Ledger
+from notifiers.deliver import Clock
+
+
+@dataclass(frozen=True)
+class Support:
+    """The console's parts, built once.
+
+    Parameters
+    ----------
+    settings, ledger, clock
+        As given to `console.support.make_console`.
+    templates
+        Renders pages.
+    counts
+        Counts that may take long.
+    limits
+        Who tried to sign in how often.
+    provider
+        Where people sign in; None where a local password opens the door.
+    """
+
+    settings: Settings
+    ledger: Ledger
+    clock: Clock
+    templates: Templates
+    counts: Counts
+    limits: RateLimits
+    provider: Provider | None
+
+
+def support_of(request: Request) -> Support:
+    """Return the parts of the console that a request came to."""
+    support: Support = request.app.state.support
+    return support
+
+
+SupportOf = Annotated[Support, Depends(support_of)]
