@@ -33,13 +33,14 @@ from incidents.quality import LATE_FOR, QualityNotice
 from incidents.silences import mark_expected
 from incidents.watch import Detection
 from notifiers.channels.contract import Channel
-from notifiers.compose import Brand, Composer, NoticeContext, Rendered
+from notifiers.compose import Brand, Composer, NoticeContext
 from notifiers.decide import decide
 from notifiers.deliver import Clock, DeliveryReport, deliver
 from notifiers.history import load_history
 from notifiers.model import ChannelName, Decision, Policy, Recipient, reasons
 from notifiers.outbox import enqueue, record_decisions
 from notifiers.release import release_due
+from notifiers.sharing import Sharing
 from telemetry.ingest import IngestReport, Progress, ingest
 from telemetry.merge import merge_all, merge_window
 from telemetry.time import Window, naive_utc, utc
@@ -221,9 +222,7 @@ class Pipeline:
         """Send what is queued and due by the clock."""
         with self.ledger.read() as connection:
             waiting = waiting_people(connection, self.clock())
-        if not waiting:
-            return DeliveryReport()
-        recipients = load_recipients(self.warehouse.connection, waiting)
+        recipients = load_recipients(self.warehouse.connection, waiting) if waiting else {}
         if not self.exclusive:
             self.close_warehouse()
         consents = consents_of(waiting, recipients)
@@ -327,7 +326,8 @@ class Pipeline:
         if self.writing is None:
             record_decisions(connection, decisions)
             return
-        rendered = {d.notice_id: _render(d, recipients, self.writing) for d in decisions if d.needs_words}
+        contexts = (_context(d, recipients, self.writing) for d in decisions if d.needs_words)
+        rendered = Sharing(self.writing.composer).compose_all(contexts)
         addresses = {who: recipient.email for who, recipient in recipients.items() if recipient.email}
         enqueue(connection, decisions, rendered, addresses, now)
 
@@ -338,6 +338,6 @@ def _count_changed(warehouse: Warehouse, window: Window) -> int:
     return int(changed)
 
 
-def _render(decision: Decision, recipients: Mapping[str, Recipient], writing: Writing) -> Rendered:
+def _context(decision: Decision, recipients: Mapping[str, Recipient], writing: Writing) -> NoticeContext:
     recipient = recipients[decision.trouble.subscriber_id]
-    return writing.composer.compose(NoticeContext.of(decision, recipient, writing.brand))
+    return NoticeContext.of(decision, recipient, writing.brand)
