@@ -10,12 +10,13 @@ from typer.exceptions import TyperException
 
 from config.pipeline import PipelineError
 from config.reading import SettingsError
-from console.commands import config, demo, ingest, preview, replay, report, run, serve, web
+from console.commands import config, demo, ingest, labels, measures, preview, replay, report, run, serve, status, web
 from console.output import complain
+from incidents.cases import CaseError
 from incidents.ledger.leases import LedgerError
 from telemetry.errors import TelemetryError
 
-REFUSALS = (PipelineError, TelemetryError, LedgerError)
+REFUSALS = (PipelineError, TelemetryError, LedgerError, CaseError)
 """What the libraries raise when they cannot do what was asked; their messages are sentences."""
 FAILED, WRONG_USE = 1, 2
 SHOW_IT = "To see where, run it again as: prebuffer --traceback ..."
@@ -72,7 +73,10 @@ app.command()(report.report)
 app.command()(preview.preview)
 app.command()(serve.serve)
 app.command()(web.web)
+app.command()(measures.measures)
 app.add_typer(config.app, name="config")
+app.add_typer(labels.app, name="labels")
+app.add_typer(status.app, name="status")
 
 if __name__ == "__main__":
     app()

@@ -1,0 +1,1 @@
+"""The public status page: static files that any web server can serve."""
