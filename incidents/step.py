@@ -98,6 +98,7 @@ class Step:
         self.incidents = dict(self.before)
         self.last_slot = slot_of(now) - 1
         self._priced: dict[Signal, Prices] = {}
+        self._found: dict[tuple[object, ...], list[Affected]] = {}
 
     def run(self) -> tuple[list[Incident], list[Trouble]]:
         """Return the incidents that are new or changed, and the people to hear of them."""
@@ -342,6 +343,13 @@ class Step:
     # -- people
 
     def _affected(self, incident: Incident) -> list[Affected]:
+        """Who is struck by an incident; asked for twice, to count and to tell, and worked out once."""
+        places = tuple(_place(one) for one in (incident, *self.incidents.values()))
+        if places not in self._found:
+            self._found[places] = self._struck_by(incident)
+        return self._found[places]
+
+    def _struck_by(self, incident: Incident) -> list[Affected]:
         every, rivals = self.state.rows, self._rivals(incident)
         inside = [self.state.inside(every, one) for one in (incident, *rivals)]
         within = np.asarray(np.logical_or.reduce(inside), dtype=bool)
@@ -457,3 +465,8 @@ class Step:
 
     def _subscriber(self, code: int) -> str:
         return self.state.words.subscribers.text(code)
+
+
+def _place(incident: Incident) -> tuple[object, ...]:
+    """Where and when an incident was: all that decides whom it struck."""
+    return incident.incident_id, incident.cohort, incident.onset_time, incident.resolved_time
