@@ -68,3 +68,13 @@ ToOption = Annotated[
         show_default=False,
     ),
 ]
+LifetimeOption = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--lifetime",
+        parser=_reader(parse_duration),
+        metavar="DURATION",
+        help="How long it is good, at most a day; an hour if absent.",
+        show_default=False,
+    ),
+]

@@ -10,7 +10,21 @@ from typer.exceptions import TyperException
 
 from config.pipeline import PipelineError
 from config.reading import SettingsError
-from console.commands import config, demo, ingest, labels, measures, preview, replay, report, run, serve, status, web
+from console.commands import (
+    config,
+    demo,
+    ingest,
+    labels,
+    measures,
+    preview,
+    replay,
+    report,
+    run,
+    serve,
+    status,
+    token,
+    web,
+)
 from console.output import complain
 from incidents.cases import CaseError
 from incidents.ledger.leases import LedgerError
@@ -74,6 +88,7 @@ app.command()(preview.preview)
 app.command()(serve.serve)
 app.command()(web.web)
 app.command()(measures.measures)
+app.command()(token.token)
 app.add_typer(config.app, name="config")
 app.add_typer(labels.app, name="labels")
 app.add_typer(status.app, name="status")

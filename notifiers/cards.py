@@ -144,7 +144,7 @@ def heads(connection: Connection, subscriber_ids: Collection[str]) -> dict[str, 
     return {row.subscriber_id: row.change for row in connection.execute(query)} if subscriber_ids else {}
 
 
-def changed_cards(connection: Connection, after: Mapping[str, int], limit: int) -> list[Row[Any]]:
+def changed_cards(connection: Connection, after: Mapping[str, int]) -> list[Row[Any]]:
     """Return the cards of some subscribers that changed after the change named for each, in their order.
 
     Parameters
@@ -153,13 +153,11 @@ def changed_cards(connection: Connection, after: Mapping[str, int], limit: int) 
         May only read.
     after
         By subscriber, the latest change that they know of.
-    limit
-        Most cards.
     """
     if not after:
         return []
     since = or_(*(and_(inbox.c.subscriber_id == it, inbox.c.change > change) for it, change in after.items()))
-    return list(connection.execute(select(inbox).where(since).order_by(inbox.c.change, inbox.c.card_id).limit(limit)))
+    return list(connection.execute(select(inbox).where(since).order_by(inbox.c.change, inbox.c.card_id)))
 
 
 def counts(connection: Connection, subscriber_ids: Collection[str]) -> dict[str, Counts]:

@@ -9,18 +9,20 @@ from starlette.staticfiles import StaticFiles
 
 from config.bootstrap import make_links, template_folder
 from config.settings import Settings
-from console.web import errors, health
+from console.web import errors, health, inbox
 from console.web.access import AccessLog
 from console.web.errors import LastResort
 from console.web.headers import SecurityHeaders
 from console.web.limits import BodyLimit, RateLimits
 from console.web.pages import Pages
 from console.web.state import Web
+from console.web.streams import Streams
+from console.web.tokens import Tokens
 from incidents.ledger.store import Ledger
 from notifiers.deliver import Clock
 from notifiers.links import Links
 
-ROUTERS = (health.router,)
+ROUTERS = (health.router, inbox.router)
 
 
 def make_app(
@@ -43,14 +45,18 @@ def make_app(
     """
     public_url = links.public_url if links else settings.web.public_url
     pages = Pages(template_folder(settings), settings.brand.service_name, public_url)
+    streams = Streams(ledger, settings.web.streams, settings.web.streams_per_subscriber)
     app = FastAPI(
         title="Prebuffer",
+        lifespan=lambda _app: streams.running(),
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if docs else None,
         middleware=_middleware(settings, https=(public_url or "").startswith("https://")),
     )
-    app.state.web = Web(settings, ledger, clock, links or make_links(settings), pages, RateLimits())
+    app.state.web = Web(
+        settings, ledger, clock, links or make_links(settings), pages, RateLimits(), Tokens(settings.web), streams
+    )
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -10,6 +10,8 @@ from fastapi import Depends, Request
 from config.settings import Settings
 from console.web.limits import RateLimits
 from console.web.pages import Pages
+from console.web.streams import Streams
+from console.web.tokens import Tokens
 from incidents.ledger.store import Ledger
 from notifiers.deliver import Clock
 from notifiers.links import Links
@@ -29,6 +31,10 @@ class Web:
         Renders HTML.
     limits
         Who asked how often.
+    tokens
+        Believes or refuses the inbox's tokens.
+    streams
+        The live streams that are open.
     """
 
     settings: Settings
@@ -37,6 +43,8 @@ class Web:
     links: Links | None
     pages: Pages
     limits: RateLimits
+    tokens: Tokens
+    streams: Streams
 
 
 def web_of(request: Request) -> Web:

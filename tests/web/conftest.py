@@ -13,8 +13,11 @@ from fastapi import FastAPI
 
 from config.settings import Settings
 from console.web import make_app
+from console.web.tokens import make_token
 from incidents.ledger import schema
 from incidents.ledger.store import Ledger
+from notifiers.cards import put_card
+from notifiers.insert import insert_new
 from notifiers.links import Links
 from tests.serving import serving
 
@@ -87,3 +90,41 @@ def serve() -> Iterator[Callable[[FastAPI], httpx.Client]]:
 @pytest.fixture
 def client(serve, app_of) -> httpx.Client:
     return serve(app_of())
+
+
+@pytest.fixture
+def put(ledger) -> Callable[..., None]:
+    """Put a card into an inbox, as delivering does; its notice is made with it."""
+
+    def build(card_id: str, subscriber_id: str = "u-1", minutes: int = 0, **card: object) -> None:
+        put_into(ledger, card_id, subscriber_id, minutes, **card)
+
+    return build
+
+
+def put_into(ledger: Ledger, card_id: str, subscriber_id: str = "u-1", minutes: int = 0, **card: object) -> None:
+    said = {"title": "Your films stall", "body": "It is our fault.", "language": "en"} | card
+    notice = {
+        "notice_id": card_id,
+        "subscriber_id": subscriber_id,
+        "episode": card_id,
+        "kind": "problem",
+        "decided_time": NOON,
+        "problem": "buffering",
+        "cause": "service",
+        "channel": "in_app",
+    }
+    with ledger.engine.begin() as connection:
+        insert_new(connection, schema.notices, [notice])
+        put_card(connection, subscriber_id, card_id, said, NOON + timedelta(minutes=minutes))
+
+
+@pytest.fixture
+def bearer(settings, clock) -> Callable[..., dict[str, str]]:
+    """Headers with a token."""
+
+    def build(subscriber_id: str = "u-1", **life: float) -> dict[str, str]:
+        lifetime = timedelta(**(life or {"hours": 1}))
+        return {"Authorization": f"Bearer {make_token(settings().web, subscriber_id, clock(), lifetime)}"}
+
+    return build
