@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from incidents.ledger import audit
 from incidents.ledger.schema import preferences
@@ -119,3 +119,20 @@ def choose(
         detail = {"source": source.value, "choices": chosen}
         audit.record(connection, actor, "preference.chosen", f"subscriber:{subscriber_id}", detail, now)
     return written
+
+
+def unchoose(
+    connection: Connection,
+    subscriber_id: str,
+    topics: Iterable[Topic],
+    source: Source,
+    now: datetime,
+    *,
+    actor: str = "subscriber",
+) -> None:
+    """Take choices back, so that the opt-in of the subscriber list holds again, and record it; parameters as above."""
+    named = [f"{category}/{channel}" for category, channel in topics]
+    of_them = preferences.c.category + "/" + preferences.c.channel
+    connection.execute(delete(preferences).where(preferences.c.subscriber_id == subscriber_id, of_them.in_(named)))
+    detail = {"source": source.value, "topics": named}
+    audit.record(connection, actor, "preference.taken_back", f"subscriber:{subscriber_id}", detail, now)

@@ -9,7 +9,7 @@ from starlette.staticfiles import StaticFiles
 
 from config.bootstrap import make_links, template_folder
 from config.settings import Settings
-from console.web import errors, health, inbox
+from console.web import errors, health, inbox, preferences, sendgrid
 from console.web.access import AccessLog
 from console.web.errors import LastResort
 from console.web.headers import SecurityHeaders
@@ -22,7 +22,7 @@ from incidents.ledger.store import Ledger
 from notifiers.deliver import Clock
 from notifiers.links import Links
 
-ROUTERS = (health.router, inbox.router)
+ROUTERS = (health.router, inbox.router, preferences.router, sendgrid.router)
 
 
 def make_app(
@@ -55,7 +55,15 @@ def make_app(
         middleware=_middleware(settings, https=(public_url or "").startswith("https://")),
     )
     app.state.web = Web(
-        settings, ledger, clock, links or make_links(settings), pages, RateLimits(), Tokens(settings.web), streams
+        settings,
+        ledger,
+        clock,
+        links=links or make_links(settings),
+        pages=pages,
+        limits=RateLimits(),
+        tokens=Tokens(settings.web),
+        streams=streams,
+        verifier=sendgrid.verifier(settings.web.sendgrid_public_key),
     )
     errors.install(app)
     for router in ROUTERS:

@@ -138,7 +138,9 @@ def refusal(scope: Scope, error: Exception) -> Response:
     if problem.status_code == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if wants_page(scope):
-        page: Response = scope["app"].state.web.pages.problem(problem.status_code, problem.sentence, headers)
+        page: Response = scope["app"].state.web.pages.problem(
+            problem.status_code, problem.sentence, headers, accepted(scope)
+        )
         return page
     content = {
         "type": "about:blank",
@@ -153,6 +155,12 @@ def wants_page(scope: Scope) -> bool:
     """Tell whether a person reads the answer: their browser asks for HTML by name."""
     accepts = [value for name, value in scope["headers"] if name == b"accept"]
     return "app" in scope and any(b"text/html" in value for value in accepts)
+
+
+def accepted(scope: Scope) -> str | None:
+    """Return the language that a browser asks for first."""
+    found = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept-language"]
+    return found[0].partition(",")[0].partition(";")[0].strip() if found else None
 
 
 def _of_http(error: Exception) -> Problem:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader
 from starlette.responses import HTMLResponse
 
-RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "ps", "ur", "yi"})
+from notifiers.language import Languages
 
 
 class Pages:
@@ -29,17 +29,10 @@ class Pages:
 
     def __init__(self, template_dir: Path, service_name: str, public_url: str | None) -> None:
         self.template_dir = template_dir
-        self.environment = Environment(
-            loader=FileSystemLoader(template_dir / "pages"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
-        )
-        self.environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+        self.languages = Languages(template_dir / "locales")
         base = urlsplit(public_url or "").path.rstrip("/")
-        self.environment.globals.update(service_name=service_name, base=base, version=self._version())
+        self.frame = {"service_name": service_name, "base": base, "version": self._version()}
+        self._environments: dict[str, Environment] = {}
 
     @property
     def static_dir(self) -> Path:
@@ -51,7 +44,7 @@ class Pages:
         name: str,
         status: int = 200,
         *,
-        language: str = "en",
+        language: str | None = None,
         headers: Mapping[str, str] | None = None,
         **values: Any,  # noqa: ANN401 - a template's variables are of any type
     ) -> HTMLResponse:
@@ -64,19 +57,30 @@ class Pages:
         status
             Of the answer.
         language
-            A language tag, from which the direction of the text follows.
+            The reader's locale, if it is known; untrusted.
         headers
             More of them.
         values
             What the template may say; escaped.
         """
-        direction = "rtl" if language.partition("-")[0] in RIGHT_TO_LEFT else "ltr"
-        frame = {"language": language, "direction": direction} | values
-        return HTMLResponse(self.environment.get_template(name).render(frame), status, headers)
+        page = self._environment(language).get_template(name).render(values)
+        return HTMLResponse(page, status, headers)
 
-    def problem(self, status: int, sentence: str, headers: Mapping[str, str]) -> HTMLResponse:
+    def problem(
+        self, status: int, sentence: str, headers: Mapping[str, str], language: str | None = None
+    ) -> HTMLResponse:
         """Return a page that says why there is nothing else to see."""
-        return self.render("problem.html.jinja", status, headers=headers, sentence=sentence)
+        return self.render("problem.html.jinja", status, language=language, headers=headers, sentence=sentence)
+
+    def _environment(self, locale: str | None) -> Environment:
+        """Return the templates in a reader's language, made once for each of them."""
+        language = self.languages.of(locale)
+        key = str(language.locale)
+        if key not in self._environments:
+            loader = FileSystemLoader(self.template_dir / "pages")
+            self._environments[key] = language.environment(loader, autoescape=True)
+            self._environments[key].globals.update(self.frame)
+        return self._environments[key]
 
     def _version(self) -> str:
         """Return a short text that changes with the styles and scripts, so that browsers may keep them."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
+from sendgrid.helpers.eventwebhook import EventWebhook
 
 from config.settings import Settings
 from console.web.limits import RateLimits
@@ -35,6 +37,10 @@ class Web:
         Believes or refuses the inbox's tokens.
     streams
         The live streams that are open.
+    verifier
+        Of webhooks; None where no key is set.
+    webhook
+        Webhooks by what became of them, since the start.
     """
 
     settings: Settings
@@ -45,6 +51,8 @@ class Web:
     limits: RateLimits
     tokens: Tokens
     streams: Streams
+    verifier: EventWebhook | None = None
+    webhook: Counter[str] = field(default_factory=Counter)
 
 
 def web_of(request: Request) -> Web:

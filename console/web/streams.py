@@ -136,13 +136,13 @@ class Streams:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Look at the ledger while the block runs; every stream ends with it."""
-        task = asyncio.create_task(self._run())
+        over = asyncio.Event()
+        task = asyncio.create_task(self._run(over))
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            over.set()
+            await task  # not cancelled: a connection in use would be left open
             for stream in self._all():
                 stream.end()
 
@@ -196,15 +196,18 @@ class Streams:
     def _all(self) -> list[Stream]:
         return [stream for theirs in self._open.values() for stream in theirs]
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_S)
+    async def _run(self, over: asyncio.Event) -> None:
+        pause = TICK_S
+        while not over.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), pause)
             known = {it: min(stream.known for stream in theirs) for it, theirs in self._open.items()}
             try:
                 self.tell(await asyncio.to_thread(self.read, known) if known else {})
+                pause = TICK_S
             except SQLAlchemyError as error:
                 log.error("Live streams cannot read the ledger: %s", type(error).__name__)  # noqa: TRY400 - not its text
-                await asyncio.sleep(AFTER_A_FAULT_S)
+                pause = AFTER_A_FAULT_S
 
 
 def _news(connection: Connection, spans: Mapping[str, tuple[int, int]]) -> Iterator[tuple[str, News]]:

@@ -39,7 +39,7 @@ def broken(serve, app_of) -> httpx.Client:
 
 
 def test_health_says_that_the_ledger_answers(client: httpx.Client) -> None:
-    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/healthz").json() == {"status": "ok", "webhook": {}}
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/static/page.css", "/static/none.css"])
