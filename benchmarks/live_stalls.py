@@ -32,7 +32,7 @@ from detectors.live import RULE, AlarmRule, LiveAlarm, LiveWatch, causes_at
 BEFORE, AFTER = 10, 2
 """Minutes before the mark, if stalls had risen, and after it, in which an alarm is in time."""
 GRID = {
-    "per_attribute": (0.015, 0.02, 0.025, 0.03, 0.04),
+    "per_bit": (0.005, 0.0075, 0.01, 0.015, 0.02),
     "per_cohort": (0.1, 0.15, 0.2),
 }
 RULE_GRID = {"nats": (8.0, 10.0, 15.0), "share": (0.002, 0.003, 0.005), "rate": (0.02, 0.03, 0.05)}
@@ -214,9 +214,7 @@ def _tuned(cases: Sequence[Case], rows: list[list[str]]) -> dict[str, float]:
     """Judge each channel with the constants that do best on all the others."""
     if not cases:
         return {}
-    tried = [
-        replace(PRICES, per_attribute=attribute, per_cohort=cohort) for attribute, cohort in product(*GRID.values())
-    ]
+    tried = [replace(PRICES, per_bit=bit, per_cohort=cohort) for bit, cohort in product(*GRID.values())]
     judged = [[told(case, ours(case, case.mark or 0, prices)) for case in cases] for prices in tried]
     chosen = _left_out(cases, [[j.first + 0.2 * (j.first_five + j.jaccard_half) for j in run] for run in judged])
     named = [judged[best][number] for number, best in enumerate(chosen)]

@@ -60,7 +60,7 @@ def test_an_easy_case_is_alarmed_and_named(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_tuning_reports_what_was_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
-    monkeypatch.setattr("benchmarks.live_stalls.GRID", {"per_attribute": (0.025,), "per_cohort": (0.1, 0.15)})
+    monkeypatch.setattr("benchmarks.live_stalls.GRID", {"per_bit": (0.01,), "per_cohort": (0.1, 0.15)})
     monkeypatch.setattr("benchmarks.live_stalls.RULE_GRID", {"nats": (10.0,), "share": (0.003,), "rate": (0.03,)})
     table = pd.concat([rows("a"), rows("b", struck="500", seed=2)])
     found = facts(
