@@ -7,7 +7,7 @@ left out, so that another cause can still raise its own; the name may be correct
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -84,7 +84,7 @@ class LiveAlarm:
     """An alarm: the minute's number in which it was raised, its nats then, and its causes as now named, best first.
 
     `last_struck` is the last minute with evidence, `excess` the most stalled viewers above what was due so far, and
-    `counts` are the minutes by which it is named.
+    `usual` is what was due when it was raised: what came later may hold the fault itself.
     """
 
     minute: int
@@ -92,7 +92,7 @@ class LiveAlarm:
     causes: list[Cause]
     last_struck: int
     excess: float
-    counts: list[MinuteCounts]
+    usual: UsualRates
 
     def holds(self, cohorts: LeafCohorts) -> Mask:
         """Return which leaves the first cause explains."""
@@ -170,10 +170,9 @@ class LiveWatch:
 
     def _alarm(self, now: _Minute, left: Mask) -> LiveAlarm:
         """Open an alarm for what is left unexplained."""
-        counts = [now.counts(left)]
-        causes = rank_causes(self.cohorts, counts, self.prices)
+        causes = rank_causes(self.cohorts, [now.counts(left)], self.prices)
         excess = causes[0].excess if causes else 0.0
-        alarm = LiveAlarm(self.minute, now.most_surprising(left), causes, self.minute, excess, counts)
+        alarm = LiveAlarm(self.minute, now.most_surprising(left), causes, self.minute, excess, now.usual)
         self.open.append(alarm)
         return alarm
 
@@ -201,25 +200,32 @@ class LiveWatch:
         return struck and excess > self.rule.worse * before
 
     def _correct(self, alarm: LiveAlarm, now: _Minute) -> None:
-        """Name an alarm by all its minutes so far, if this one shows more of it, and is not about others."""
-        left = self._unexplained(but=alarm)
-        if now.most_surprising(left) < self.rule.nats:
+        """Name an alarm by this minute, if it shows more of the same, by what was usual when the alarm was raised."""
+        left, then = self._unexplained(but=alarm), replace(now, usual=alarm.usual)
+        if then.most_surprising(left) < self.rule.nats:
             return
-        counts = [*alarm.counts, now.counts(left)]
-        causes = rank_causes(self.cohorts, counts, self.prices)
+        causes = rank_causes(self.cohorts, [then.counts(left)], self.prices)
         held, new = alarm.holds(self.cohorts), holds_any(self.cohorts.leaves, causes[0].cohorts if causes else ())
-        if not causes or now.excess(new & left) <= alarm.excess:
+        if not causes or then.excess(new & left) <= alarm.excess:
             return
-        if now.excess(new & held) >= SAME_CAUSE * min(now.excess(held), now.excess(new)):
-            alarm.causes, alarm.counts = causes, counts
+        if then.excess(new & held) >= SAME_CAUSE * min(then.excess(held), then.excess(new)):
+            alarm.causes = causes
 
 
+@dataclass(frozen=True)
 class _Minute:
     """A minute's counts and the evidence in them."""
 
-    def __init__(self, cohorts: LeafCohorts, struck: Array, seen: Array, usual: UsualRates, rule: AlarmRule) -> None:
-        self.cohorts, self.struck, self.seen, self.usual, self.rule = cohorts, struck, seen, usual, rule
-        self.everyone = np.ones(len(seen), bool)
+    cohorts: LeafCohorts
+    struck: Array
+    seen: Array
+    usual: UsualRates
+    rule: AlarmRule
+
+    @property
+    def everyone(self) -> Mask:
+        """All leaves."""
+        return np.ones(len(self.seen), bool)
 
     @cached_property
     def evidence(self) -> Array:
