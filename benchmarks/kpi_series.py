@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.tables import read_table
+
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -82,7 +84,7 @@ def read_folder(folder: Path) -> list[Series]:
 
 
 def _read_table(path: Path) -> list[Series]:
-    table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    table = read_table(path)
     if "time" not in table and "timestamp" in table:
         table = table.rename(columns={"timestamp": "time"})
     if not {"time", "value"} <= set(table.columns):
@@ -99,7 +101,7 @@ def _read_nab(folder: Path) -> list[Series]:
     windows = json.loads((folder / WINDOWS).read_text(encoding="utf-8"))
     found = []
     for path in sorted((folder / "data").rglob("*.csv")):
-        table = pd.read_csv(path)
+        table = read_table(path)
         if not {"timestamp", "value"} <= set(table.columns):
             continue
         name = path.relative_to(folder / "data").as_posix()

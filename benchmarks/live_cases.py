@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.tables import read_table
 from detectors.leaf_cohorts import Codes, Cohort, LeafCohorts, holds_any
 from detectors.observations import MISSING
 
@@ -81,7 +82,7 @@ class Case:
 
 def read_cases(folder: Path) -> list[Case]:
     """Read `viewers.parquet` and, if there is one, `labels.csv` of a folder; cases without a label have no truth."""
-    rows = pd.read_parquet(folder / "viewers.parquet")
+    rows = read_table(folder / "viewers.parquet", NOT_ATTRIBUTES)
     labels = _labels(folder / "labels.csv")
     return [_case(str(name), group, labels.get(str(name), {})) for name, group in rows.groupby("case_id", sort=True)]
 

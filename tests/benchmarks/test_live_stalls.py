@@ -174,3 +174,17 @@ def test_the_real_cases_are_named_as_well_as_the_docs_say(root: Path, capsys: py
     assert found["first_unmarked"] >= 0.75
     assert found["alarm"] >= 0.97
     assert found["unmarked_alarms_per_hour"] <= 2
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no table"])
+def test_a_folder_that_cannot_be_read_is_refused_with_a_sentence(content: bytes | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "viewers.parquet").write_bytes(content)
+    with pytest.raises(SystemExit, match="cannot be read as a table"):
+        main([str(tmp_path)])
+
+
+def test_a_column_that_is_missing_is_named(tmp_path: Path) -> None:
+    pd.DataFrame({"case_id": ["a"], "minute": ["2026-01-01"], "viewers": [3]}).to_parquet(tmp_path / "viewers.parquet")
+    with pytest.raises(SystemExit, match="has no column stalled_viewers"):
+        main([str(tmp_path)])

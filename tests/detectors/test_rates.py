@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from detectors.cohort_scan import CohortScan
+from detectors.evidence import Evidence
 from detectors.observations import SIGNALS
 from detectors.rates import MODEL_DIMENSIONS, HourlyCounts, RateModel
 
@@ -100,3 +102,26 @@ def test_only_people_at_risk_are_expected_to_be_struck(counts: HourlyCounts, mak
     expected = RateModel().fit(counts).expected(rows)
     assert (expected[0] > 0).all()
     assert (expected[1] == 0).all()
+
+
+def test_a_clock_change_is_no_surprise_where_evenings_are_three_times_nights() -> None:
+    """Hours are of UTC: once the clocks change each is an hour off, which the slack of the scan covers."""
+    hours, rng = np.arange(28 * 24), np.random.default_rng(5)
+    codes, many = np.zeros((len(hours), len(MODEL_DIMENSIONS)), np.int32), np.full((len(hours), len(SIGNALS)), 20_000.0)
+
+    def rate(moment: np.ndarray) -> np.ndarray:
+        return BASE * (1 + 0.5 * np.cos(2 * np.pi * (moment - 21) / 24))[:, None]
+
+    fresh = rng.poisson(many * rate(hours)).astype(float)
+    model = RateModel().fit(HourlyCounts(codes, hours, many, many, fresh, fresh))
+    for moved in (-1, 1):
+        scan, observed = CohortScan(model.dispersion_[0]), many[:24, 0] * rate(hours[:24] + moved)[:, 0]
+        expected = many[:24, 0] * model.rates(codes[:24], hours[-1] + 1 + hours[:24])[:, 0]
+        worst = 0.0
+        for hour in range(24):
+            slot = np.array([hour * 12])
+            news = Evidence(np.zeros(1, np.int64), slot, observed[[hour]], expected[[hour]], many[[hour], 0])
+            scan.learn(news, 1, hour * 12)
+            worst = max(worst, float(scan.current(1)[0]))
+        assert np.abs(observed / expected - 1).max() > 0.1  # the clock did move
+        assert worst < 1
