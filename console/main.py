@@ -13,6 +13,7 @@ from config.reading import SettingsError
 from console.commands import (
     config,
     demo,
+    drill,
     ingest,
     labels,
     measures,
@@ -90,6 +91,7 @@ app.command()(web.web)
 app.command()(measures.measures)
 app.command()(token.token)
 app.add_typer(config.app, name="config")
+app.add_typer(drill.app, name="drill")
 app.add_typer(labels.app, name="labels")
 app.add_typer(status.app, name="status")
 

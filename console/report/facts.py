@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, RowMapping, and_, case, func, select
 
 from console.report.contacts import Aftermath, aftermath
 from incidents.cases import Case, case_of
+from incidents.drills import drill_here
 from incidents.ledger.casework import notice_traits
 from incidents.ledger.rows import incident_from
 from incidents.ledger.schema import feedback, incidents, notices, outbox, troubles
@@ -109,6 +110,8 @@ class Facts:
         The planned event that it is part of.
     beside
         Planned events that it may have to do with, though they do not cover it.
+    is_drill
+        Whether all of it is invented.
     """
 
     incident: Incident
@@ -123,6 +126,7 @@ class Facts:
     reviews: tuple[Review, ...]
     silence: Silence | None
     beside: tuple[Silence, ...]
+    is_drill: bool = False
 
 
 def incident_ids(engine: Engine, since: datetime | None = None) -> list[str]:
@@ -183,6 +187,7 @@ def _facts(connection: Connection, incident: Incident) -> Facts:
         tuple(reviews_of(connection, incident.incident_id)),
         silence,
         () if silence else _beside(connection, incident),
+        drill_here(connection) is not None,
     )
 
 

@@ -76,7 +76,7 @@ def document_of(facts: Facts, now: datetime, made: str) -> dict[str, Any]:
     """Return all that the paper report says, in the words and numbers in which it says it."""
     incident = facts.incident
     return {
-        "title": words.title(incident),
+        "title": (f"{words.DRILL}: " if facts.is_drill else "") + words.title(incident),
         "badges": _badges(incident),
         "lead": _lead(facts, now),
         "planned": _planned(facts),

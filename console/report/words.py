@@ -125,6 +125,8 @@ LONGEST_VALUE = 48
 """Longer names are cut: a heading must stay a heading."""
 LONGEST_SENTENCE = 400
 INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+DRILL = "DRILL"
+"""Stands wherever something is invented, for practice."""
 NO_CAUSE_YET = "No evidence was recorded."
 
 

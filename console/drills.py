@@ -1,0 +1,139 @@
+"""Starts and ends drills: an invented world, the whole loop on it, and nothing that can reach anybody.
+
+What a drill may use is listed, not what it may not: it has stores, a mailbox and a brand of its own, and takes from
+the settings only how to detect, when to tell and who may sign in. No key, no sender and no alert is among that. Its
+people's addresses are in domains that are kept for examples.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import yaml
+
+from config.bootstrap import open_ledger, open_pipeline
+from config.reading import SECRETS
+from config.settings import (
+    BrandSettings,
+    ChannelSettings,
+    LedgerSettings,
+    PathSettings,
+    Settings,
+    WarehouseSettings,
+)
+from console.walk import Progress, WorldClock, walk
+from data.drill import FAULTS, make_practice
+from incidents import drills
+from incidents.drills import Drill, Score
+from incidents.ledger.store import Ledger
+from telemetry.time import Window
+
+STEP = timedelta(minutes=15)
+MARK = "DRILL"
+CONFIG = "drill.yaml"
+_TAKEN = ("detection", "incidents", "notices", "schedules", "web", "console")
+"""Sections of the real settings that a drill takes over."""
+_NAME = "%Y%m%d-%H%M%S"
+
+
+def settings_in(settings: Settings, folder: Path) -> Settings:
+    """Return the settings of a drill that lives in `folder`: marked, and with no way out."""
+    return Settings(
+        **{name: getattr(settings, name) for name in _TAKEN if name in Settings.model_fields},
+        paths=PathSettings(
+            incoming=folder / "world",
+            reports=folder / "reports",
+            mailbox=folder / "mailbox",
+            templates=settings.paths.templates,
+        ),
+        warehouse=WarehouseSettings(path=folder / "warehouse.duckdb"),
+        ledger=LedgerSettings(url=f"sqlite:///{(folder / 'ledger.db').resolve()}"),
+        channels=ChannelSettings(email="mailbox"),
+        brand=BrandSettings(service_name=f"{MARK} - {settings.brand.service_name}"),
+    )
+
+
+def start(
+    settings: Settings,
+    root: Path,
+    scenario: str | None,
+    author: str,
+    clock: Callable[[], datetime],
+    progress: Progress | None = None,
+) -> Drill:
+    """Make a world with a fault in it, run the loop until now, and begin to count the time.
+
+    Parameters
+    ----------
+    settings
+        Of the real service; see `settings_in` for what a drill takes from them.
+    root
+        Where drills live, each in a folder of its own.
+    scenario
+        One of `data.drill.FAULTS`; any, if None.
+    author
+        Who starts it.
+    clock
+        Now, aware UTC.
+    progress
+        Called with the steps done and all steps after each one.
+    """
+    begun = clock()
+    drill_id = f"drill-{begun:{_NAME}}"
+    folder = root / drill_id
+    chosen = scenario or secrets.choice(sorted(FAULTS))
+    inside = settings_in(settings, folder)
+    practice = make_practice(folder / "world", chosen, _floor(begun), seed=secrets.randbelow(2**31))
+    world_clock = WorldClock(practice.now)
+    with open_pipeline(inside, world_clock) as pipeline:
+        pipeline.exclusive = True
+        pipeline.ingest(practice.world.path)
+        walk(pipeline, world_clock, Window(practice.begin, practice.now).split(STEP), progress, deliver=True)
+        drill = Drill(drill_id, chosen, drills.HERE, clock(), author)
+        with pipeline.ledger.write() as connection:
+            drills.begin(connection, drill)
+    _write_config(inside, folder / CONFIG)
+    listed = replace(drill, folder=str(folder))
+    with open_ledger(settings) as ledger, ledger.write() as connection:
+        drills.begin(connection, listed)
+    return listed
+
+
+def status(settings: Settings, drill_id: str, now: datetime) -> tuple[Drill, Score]:
+    """Return a drill and its score so far."""
+    with open_ledger(settings) as ledger, ledger.read() as connection:
+        drill = drills.drill_of(connection, drill_id)
+    return drill, _score(settings, drill, drill.ended_time or now, over=drill.ended_time is not None)
+
+
+def end(settings: Settings, drill_id: str, author: str, now: datetime) -> tuple[Drill, Score]:
+    """End a drill and keep its score; its folder stays, to be looked at."""
+    with open_ledger(settings) as ledger, ledger.write() as connection:
+        score = _score(settings, drills.drill_of(connection, drill_id), now, over=True)
+        return drills.end(connection, drill_id, author, now, score), score
+
+
+def _score(settings: Settings, drill: Drill, now: datetime, *, over: bool) -> Score:
+    inside = settings_in(settings, Path(drill.folder))
+    with Ledger(inside.ledger.url) as ledger, ledger.read() as connection:
+        return drills.score_of(connection, drill, now, over=over)
+
+
+def _write_config(inside: Settings, path: Path) -> None:
+    """Write the drill's settings for every command's ``--config``; no secret is in them."""
+    document = inside.model_dump(mode="json", exclude_defaults=True)
+    for *sections, key in SECRETS.values():
+        part = document
+        for name in sections:
+            part = part.get(name, {})
+        part.pop(key, None)
+    path.write_text(f"# {MARK}: everything in here is invented.\n{yaml.safe_dump(document)}", encoding="utf-8")
+
+
+def _floor(moment: datetime) -> datetime:
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (moment - midnight) // STEP * STEP
