@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from importlib.resources import files
@@ -22,7 +24,7 @@ from notifiers.channels.sendgrid import EU_URL, GLOBAL_URL
 from notifiers.compose import Composer
 from notifiers.deliver import Clock
 from notifiers.links import Links
-from notifiers.model import ChannelName
+from notifiers.model import ChannelName, Policy
 from telemetry.errors import WarehouseBusyError
 from telemetry.warehouse import Warehouse
 
@@ -82,10 +84,15 @@ def open_replay(settings: Settings, folder: Path, clock: Clock) -> Iterator[Pipe
             memory=timedelta(days=settings.detection.learn_days),
             own_memory=timedelta(days=settings.detection.own_days),
             clock=clock,
-            policy=settings.notices.policy,
+            policy=unattended(settings.notices.policy),
         )
         stack.callback(pipeline.close_warehouse)
         yield pipeline
+
+
+def unattended(policy: Policy) -> Policy:
+    """Return a policy for where nobody is there to approve, and nothing is sent: no stages, budgets or floods."""
+    return replace(policy, stages=(), email_budget=None, in_app_budget=None, flood_people=None, flood_factor=math.inf)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ window, is finished. A run that is killed at any moment and run again leaves wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,7 +23,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from config.contacts import new_contacts, save_contacts
-from config.recipients import consents_of, load_recipients, waiting_people
+from config.recipients import consents_of, count_subscribers, load_recipients, waiting_people
 from config.runner import is_gone, this_process
 from incidents.ledger import leases
 from incidents.ledger.leases import Lease
@@ -35,17 +35,21 @@ from incidents.watch import Detection
 from notifiers.channels.contract import Channel
 from notifiers.compose import Brand, Composer, NoticeContext
 from notifiers.decide import decide
-from notifiers.deliver import Clock, DeliveryReport, deliver
-from notifiers.history import load_history
+from notifiers.deliver import Clock, DeliveryReport, added_up, deliver
+from notifiers.flood import stop_a_flood
+from notifiers.history import budget_left, load_history
 from notifiers.model import ChannelName, Decision, Policy, Recipient, reasons
 from notifiers.outbox import enqueue, record_decisions
 from notifiers.release import release_due
+from notifiers.rollout import ask_for_large
 from notifiers.sharing import Sharing
 from telemetry.ingest import IngestReport, Progress, ingest
 from telemetry.merge import merge_all, merge_window
 from telemetry.time import Window, naive_utc, utc
 from telemetry.warehouse import Warehouse
 
+MOST_AT_ONCE = 10_000
+"""Messages that one call of `deliver` sends at most."""
 RESOLUTION = timedelta(microseconds=1)
 """Of times in the warehouse."""
 MISTAKEN_FOR = timedelta(hours=36)
@@ -226,7 +230,21 @@ class Pipeline:
         if not self.exclusive:
             self.close_warehouse()
         consents = consents_of(waiting, recipients)
-        return deliver(self.ledger.engine, self.channels, self.clock, consents=consents)
+        reports = [
+            deliver(self.ledger.engine, channels, self.clock, most, consents=consents, policy=self.policy)
+            for channels, most in self._within_budget()
+        ]
+        return added_up(reports)
+
+    def _within_budget(self) -> Iterator[tuple[Mapping[ChannelName, Channel], int]]:
+        """Give the channels to send by, each with how many messages: what its budget of the day has left."""
+        free = {name: it for name, it in self.channels.items() if self.policy.budget(name) is None}
+        if free:
+            yield free, MOST_AT_ONCE
+        for name in self.channels.keys() - free.keys():
+            left = budget_left(self.ledger.engine, name, self.policy, self.clock())
+            if left:
+                yield {name: self.channels[name]}, min(left, MOST_AT_ONCE)
 
     def backlog(self, window: Window, longest: int) -> list[Window]:
         """Return the windows to run so that none is missed: those since the last finished one, then `window`.
@@ -304,15 +322,19 @@ class Pipeline:
             asked_for_help = new_contacts(self.warehouse.connection, connection, window.end)
         people = {trouble.subscriber_id for trouble in troubles} | set(waiting)
         recipients = load_recipients(self.warehouse.connection, people)
+        base = count_subscribers(self.warehouse.connection)
 
         def apply(connection: Connection) -> Counts:
             save_contacts(connection, asked_for_help)
-            released = release_due(connection, window.end, consents_of(people, recipients))
-            history = load_history(connection, troubles, recipients, window.end)
+            released = release_due(connection, window.end, consents_of(people, recipients), self.policy)
+            ask_for_large(connection, troubles, base, self.policy, window.end)
+            history = load_history(connection, troubles, recipients, window.end, self.policy)
             decisions = decide(troubles, recipients, history, self.policy, window.end)
+            flood = stop_a_flood(connection, decisions, self.policy, window.end)
             self._record(connection, decisions, recipients, window.end)
             self.ledger.mark_decided(connection, troubles)
-            return {**reasons(decisions), "released": released.released}
+            counts = {**reasons(decisions), "released": released.released}
+            return counts | ({"stopped by a flood": 1} if flood else {})
 
         return apply
 

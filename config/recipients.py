@@ -9,9 +9,10 @@ import duckdb
 from sqlalchemy import Connection, or_, select
 
 from incidents.ledger.schema import notices, outbox
-from notifiers.model import ChannelName, Recipient, WithheldReason
+from notifiers.model import ChannelName, Recipient
 from notifiers.outbox import State
 from notifiers.recheck import Consents
+from notifiers.release import due as held_until
 
 _RECIPIENTS = """
 SELECT subscriber_id, email, display_name, locale, timezone, country,
@@ -38,6 +39,11 @@ def load_recipients(connection: duckdb.DuckDBPyConnection, people: Iterable[str]
     return {row[0]: Recipient(*row) for row in rows}
 
 
+def count_subscribers(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return how many subscribers the warehouse knows."""
+    return int(connection.execute("SELECT count(*) FROM subscribers").fetchall()[0][0])
+
+
 def consents_of(asked: Iterable[str], recipients: Mapping[str, Recipient]) -> Consents:
     """Return whether each of the people `asked` about agrees to a channel, by what the warehouse says now.
 
@@ -58,14 +64,13 @@ def consents_of(asked: Iterable[str], recipients: Mapping[str, Recipient]) -> Co
 
 
 def waiting_people(connection: Connection, now: datetime) -> list[str]:
-    """Return whose notices can move on by `now`: due to be sent, lost on their way, or let go by quiet hours."""
-    held = (notices.c.withheld_reason == WithheldReason.QUIET_HOURS.value) & (notices.c.release_time <= now)
+    """Return whose notices can move on by `now`: due to be sent, lost on their way, or no longer held back."""
     due = (outbox.c.state == State.QUEUED.value) & (outbox.c.next_attempt_time <= now)
     lost = (outbox.c.state == State.SENDING.value) & (outbox.c.lease_until <= now)
     query = (
         select(notices.c.subscriber_id)
         .outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id)
-        .where(or_(held, due, lost))
+        .where(or_(held_until(now), due, lost))
         .distinct()
     )
     return sorted(connection.scalars(query))

@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     SecretStr,
+    field_validator,
     model_validator,
 )
 from sqlalchemy import make_url
@@ -26,6 +27,7 @@ from sqlalchemy.exc import ArgumentError
 from config.times import duration_text, parse_duration
 from detectors.observations import ImpairmentRule
 from incidents.lifecycle import LifecycleRule
+from incidents.model import Severity
 from incidents.own import OwnRule
 from incidents.watch import WatchRule
 from notifiers.compose import Brand
@@ -231,18 +233,39 @@ class NoticeSettings(Section):
     """How often, when and whom we tell; see `notifiers.model.Policy` for what each key means."""
 
     channels: tuple[ChannelName, ...] = Field(default=Policy.channels, min_length=1)
+    active_within: Duration = Policy.active_within
     stale_after: PositiveDuration = Policy.stale_after
     recovered_after: PositiveDuration = Policy.recovered_after
     problem_lifetime: PositiveDuration = Policy.problem_lifetime
     all_clear_lifetime: PositiveDuration = Policy.all_clear_lifetime
     holdout_share: Share = Policy.holdout_share
     holdout_salt: str = Policy.holdout_salt
+    holdout_exempt: tuple[Severity, ...] = Policy.holdout_exempt
+    max_per_incident: AtLeastOne = Policy.max_per_incident
     max_per_day: Count = Policy.max_per_day
     max_per_week: Count = Policy.max_per_week
     incident_gap: Duration = Policy.incident_gap
     own_gap: Duration = Policy.own_gap
     quiet_from: TimeOfDay = Policy.quiet_from
     quiet_until: TimeOfDay = Policy.quiet_until
+    release_over: Duration = Policy.release_over
+    pass_caps: tuple[Severity, ...] = Policy.pass_caps
+    pass_quiet: tuple[Severity, ...] = Policy.pass_quiet
+    email_budget: Count | None = Policy.email_budget
+    in_app_budget: Count | None = Policy.in_app_budget
+    staged_people: Count = Policy.staged_people
+    staged_share: Share = Policy.staged_share
+    stages: tuple[Share, ...] = Policy.stages
+    flood_people: Count | None = Policy.flood_people
+    flood_factor: Factor = Policy.flood_factor
+    flood_least: Count = Policy.flood_least
+
+    @field_validator("stages")
+    @classmethod
+    def _check_stages(cls, stages: tuple[float, ...]) -> tuple[float, ...]:
+        if list(stages) != sorted(set(stages)) or not all(0 < share < 1 for share in stages):
+            raise ValueError("stages are shares that rise, each above 0 and below 1; everybody comes after the last")
+        return stages
 
     @property
     def policy(self) -> Policy:

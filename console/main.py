@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from config.pipeline import PipelineError
 from config.reading import SettingsError
 from console.commands import (
+    approvals,
     config,
     demo,
     drill,
@@ -23,15 +24,19 @@ from console.commands import (
     run,
     serve,
     status,
+    stop,
     token,
     web,
+    why,
 )
 from console.output import complain
 from incidents.cases import CaseError
 from incidents.ledger.leases import LedgerError
+from notifiers.rollout import RolloutError
+from notifiers.stops import StopError
 from telemetry.errors import TelemetryError
 
-REFUSALS = (PipelineError, TelemetryError, LedgerError, CaseError)
+REFUSALS = (PipelineError, TelemetryError, LedgerError, CaseError, StopError, RolloutError)
 """What the libraries raise when they cannot do what was asked; their messages are sentences."""
 FAILED, WRONG_USE = 1, 2
 SHOW_IT = "To see where, run it again as: prebuffer --traceback ..."
@@ -90,6 +95,10 @@ app.command()(serve.serve)
 app.command()(web.web)
 app.command()(measures.measures)
 app.command()(token.token)
+app.command()(why.why)
+app.command()(stop.stop)
+app.command()(stop.resume)
+app.add_typer(approvals.app, name="approvals")
 app.add_typer(config.app, name="config")
 app.add_typer(drill.app, name="drill")
 app.add_typer(labels.app, name="labels")

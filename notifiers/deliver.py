@@ -17,8 +17,8 @@ from notifiers.attempts import Result, begin, claim, let_go, record, retries, sw
 from notifiers.channels.contract import Channel, Receipt
 from notifiers.errors import ChannelError, ChannelPaused, OutcomeUnknown, RateLimited, Refused
 from notifiers.events import release_unheard, settle_heard
-from notifiers.model import ChannelName, WithheldReason
-from notifiers.outbox import Lease, Message, Outcome, State, cancel
+from notifiers.model import ChannelName, Policy, WithheldReason
+from notifiers.outbox import Lease, Message, Outcome, State, cancel, put_off
 from notifiers.provider import Allowance, note, reserve, within_limit
 from notifiers.recheck import Consents, standings
 from notifiers.stops import StopKind, channel_scope, end, start
@@ -92,6 +92,18 @@ class DeliveryReport:
     refused: frozenset[ChannelName] = frozenset()
 
 
+def added_up(reports: Sequence[DeliveryReport]) -> DeliveryReport:
+    """Return what several calls did together."""
+    states, cancelled = Counter[State](), Counter[WithheldReason]()
+    stopped: dict[ChannelName, str] = {}
+    for report in reports:
+        states.update(report.states)
+        cancelled.update(report.cancelled)
+        stopped |= report.stopped
+    refused = frozenset(name for report in reports for name in report.refused)
+    return DeliveryReport(dict(states), dict(cancelled), stopped, refused)
+
+
 def deliver(
     engine: Engine,
     channels: Mapping[ChannelName, Channel],
@@ -101,6 +113,7 @@ def deliver(
     lease: Lease | None = None,
     retry: RetryPolicy = DEFAULT_RETRY,
     consents: Consents | None = None,
+    policy: Policy | None = None,
     in_flight: int = 1,
     unheard_after: timedelta | None = None,
     halted: Callable[[], bool] = lambda: False,
@@ -124,6 +137,8 @@ def deliver(
         Who sends, and for how long one request may take; each call is somebody of its own unless told otherwise.
     retry
         When to try again.
+    policy
+        With the quiet hours, asked again just before sending, where given.
     consents
         Asked again for each person and channel just before sending, where given.
     in_flight
@@ -135,7 +150,7 @@ def deliver(
         Whether to stop: what is under way is waited for and recorded, what was leased is given back.
     """
     clock: Clock = now if callable(now) else lambda: now
-    run = _Run(engine, dict(channels), clock, lease or Lease(), retry, consents, in_flight, halted)
+    run = _Run(engine, dict(channels), clock, lease or Lease(), retry, consents, policy, in_flight, halted)
     with ThreadPoolExecutor(in_flight) as pool:
         run.settle_left_behind(unheard_after)
         while limit > 0 and not halted():
@@ -175,6 +190,7 @@ class _Run:
     lease: Lease
     retry: RetryPolicy
     consents: Consents | None
+    policy: Policy | None
     in_flight: int
     halted: Callable[[], bool]
     states: Counter[State] = field(default_factory=Counter)
@@ -201,21 +217,32 @@ class _Run:
         with self.engine.begin() as connection:
             going = within_limit(connection, [name for name in self.channels if name not in self.stopped], now)
             taken = claim(connection, now, self.lease, going, most, self.bodies) if going else []
-            objections = self._objections(connection, taken, now)
+            objections, waits = self._objections(connection, taken, now)
             for notice_id, reason in objections.items():
                 cancel(connection, notice_id, reason, now)
+            for message in taken:
+                if message.notice_id in waits:
+                    put_off(connection, [message.message_id], waits[message.notice_id])
         self.states[State.CANCELLED] += len(objections)
         self.cancelled.update(objections.values())
-        return len(taken), [message for message in taken if message.notice_id not in objections]
+        stopped = objections.keys() | waits.keys()
+        return len(taken), [message for message in taken if message.notice_id not in stopped]
 
-    def _objections(self, connection: Connection, taken: Sequence[Message], now: datetime) -> dict[str, WithheldReason]:
+    def _objections(
+        self, connection: Connection, taken: Sequence[Message], now: datetime
+    ) -> tuple[dict[str, WithheldReason], dict[str, datetime]]:
+        """Ask the gates again: which notices are not wanted any more, and until when others have to wait."""
         found: dict[str, WithheldReason] = {}
+        waits: dict[str, datetime] = {}
         for some in _slices([message.notice_id for message in taken], 500):
             for standing in standings(connection, notices.c.notice_id.in_(some)):
                 reason = standing.objection(now, self.consents)
+                closed = None if reason or self.policy is None else standing.wait(now, self.policy)
                 if reason is not None:
                     found[standing.notice_id] = reason
-        return found
+                elif closed is not None and closed.release_time is not None and closed.release_time > now:
+                    waits[standing.notice_id] = closed.release_time
+        return found, waits
 
     def send(self, wanted: Sequence[Message], pool: ThreadPoolExecutor) -> None:
         """Send bundle by bundle; each transaction records what the last round did and begins the next."""

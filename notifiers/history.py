@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, func, or_, select
 
-from incidents.ledger.schema import notices, outbox, suppressions
+from incidents.ledger.schema import contacts, incidents, notices, outbox, suppressions
 from incidents.model import Cause, Trouble, TroubleKind
+from notifiers import rollout
 from notifiers.address import normalised
-from notifiers.model import ChannelName, History, PastNotice, Recipient, WithheldReason
-from notifiers.outbox import State
+from notifiers.model import (
+    HOLDING,
+    ChannelName,
+    History,
+    PastNotice,
+    Policy,
+    Recipient,
+    SupportContact,
+    WithheldReason,
+)
+from notifiers.outbox import Stage, State
+from notifiers.preferences import choices_of
 from telemetry.contract import Signal
 
 LOOK_BACK = timedelta(days=9)
@@ -21,12 +32,17 @@ LOOK_BACK = timedelta(days=9)
 IDS_PER_QUERY = 500
 """Well below the smallest limit on bound values among the databases used."""
 LOST = frozenset({State.FAILED, State.CANCELLED})
+ON_THE_WAY = (State.QUEUED.value, State.SENDING.value, State.UNKNOWN.value)
 
 
 def load_history(
-    connection: Connection, troubles: Sequence[Trouble], recipients: Mapping[str, Recipient], now: datetime
+    connection: Connection,
+    troubles: Sequence[Trouble],
+    recipients: Mapping[str, Recipient],
+    now: datetime,
+    policy: Policy | None = None,
 ) -> History:
-    """Load earlier decisions about the people in `troubles`, and which of their addresses are suppressed.
+    """Load earlier decisions about the people in `troubles`, what they chose and asked, and what limits all.
 
     Rows older than `LOOK_BACK` are left out unless they belong to an episode of `troubles`, so the cost
     does not grow with the age of the ledger.
@@ -35,8 +51,8 @@ def load_history(
     ----------
     connection
         To the ledger; only read.
-    troubles, recipients, now
-        As for `notifiers.decide.decide`.
+    troubles, recipients, now, policy
+        As for `notifiers.decide.decide`; what was sent today is counted only where the policy has a budget.
     """
     rows: defaultdict[str, list[PastNotice]] = defaultdict(list)
     episodes = {trouble.episode for trouble in troubles}
@@ -46,8 +62,12 @@ def load_history(
             rows[row.subscriber_id].append(_past_notice(row))
     emails = (recipients[who].email for who in people if who in recipients)
     return History(
-        {who: tuple(past) for who, past in rows.items()},
-        _suppressed(connection, sorted({normalised(email) for email in emails if email})),
+        notices={who: tuple(past) for who, past in rows.items()},
+        suppressed=_suppressed(connection, sorted({normalised(email) for email in emails if email})),
+        choices=choices_of(connection, people),
+        contacts=_contacts(connection, people, min((trouble.since for trouble in troubles), default=now)),
+        spent=spent_today(connection, now) if policy is not None and policy.has_budget else {},
+        rollouts=rollout.read(connection, episodes),
     )
 
 
@@ -57,9 +77,11 @@ def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _past_notices(people: Sequence[str], episodes: Iterable[str], now: datetime) -> Select[Any]:
     recent = notices.c.decided_time >= now - LOOK_BACK
+    first = (notices.c.notice_id == outbox.c.notice_id) & (outbox.c.stage == Stage.FIRST.value)
+    joined = notices.outerjoin(outbox, first).outerjoin(incidents, incidents.c.incident_id == notices.c.incident_id)
     return (
-        select(notices, outbox.c.state)
-        .select_from(notices.outerjoin(outbox, notices.c.notice_id == outbox.c.notice_id))
+        select(notices, outbox.c.state, incidents.c.merged_into)
+        .select_from(joined)
         .where(and_(notices.c.subscriber_id.in_(people), or_(recent, notices.c.episode.in_(episodes))))
         .order_by(notices.c.decided_time, notices.c.notice_id)
     )
@@ -75,13 +97,14 @@ def _past_notice(row: Row[Any]) -> PastNotice:
         channel=ChannelName(row.channel),
         decided_time=row.decided_time,
         withheld_reason=row.withheld_reason and WithheldReason(row.withheld_reason),
-        lost=row.state in LOST or _slept_through(row),
+        lost=row.state in LOST or _outwaited(row),
+        whole=row.merged_into,
     )
 
 
-def _slept_through(row: Row[Any]) -> bool:
-    """Whether quiet hours outlasted the problem: such a row keeps its reason, not its release time."""
-    return row.withheld_reason == WithheldReason.QUIET_HOURS and row.release_time is None
+def _outwaited(row: Row[Any]) -> bool:
+    """Whether it was held until it was too late: such a row keeps its reason, not its release time."""
+    return row.withheld_reason in HOLDING and row.release_time is None
 
 
 def _suppressed(connection: Connection, addresses: Sequence[str]) -> frozenset[str]:
@@ -89,3 +112,40 @@ def _suppressed(connection: Connection, addresses: Sequence[str]) -> frozenset[s
     for some in _chunks(addresses):
         found.update(connection.scalars(select(suppressions.c.address).where(suppressions.c.address.in_(some))))
     return frozenset(found)
+
+
+def _contacts(connection: Connection, people: Sequence[str], since: datetime) -> dict[str, tuple[SupportContact, ...]]:
+    found: defaultdict[str, list[SupportContact]] = defaultdict(list)
+    for some in _chunks(people):
+        mine = contacts.c.subscriber_id.in_(some) & (contacts.c.contacted_time >= since)
+        for row in connection.execute(select(contacts).where(mine)):
+            contact = SupportContact(row.contacted_time, row.reason, row.resolved_first_contact)
+            found[row.subscriber_id].append(contact)
+    return {who: tuple(asked) for who, asked in found.items()}
+
+
+def spent_today(connection: Connection, now: datetime) -> dict[ChannelName, int]:
+    """Count the messages by channel that were sent on this day of UTC, or are let go and on their way."""
+    sent = _sent_since_midnight(now)
+    going = outbox.c.state.in_(ON_THE_WAY) & notices.c.withheld_reason.is_(None)
+    query = (
+        select(outbox.c.channel, func.count())
+        .join(notices, notices.c.notice_id == outbox.c.notice_id)
+        .where(or_(sent, going))
+        .group_by(outbox.c.channel)
+    )
+    return {ChannelName(channel): count for channel, count in connection.execute(query)}
+
+
+def _sent_since_midnight(now: datetime) -> ColumnElement[bool]:
+    midnight = datetime.combine(now.date(), time(), now.tzinfo)
+    return (outbox.c.state == State.SENT.value) & (outbox.c.settled_time >= midnight)
+
+
+def budget_left(engine: Engine, channel: ChannelName, policy: Policy, now: datetime) -> int:
+    """Return how many messages a channel with a budget may still send on this day of UTC."""
+    budget = policy.budget(channel) or 0
+    gone = or_(_sent_since_midnight(now), outbox.c.state.in_([State.SENDING.value, State.UNKNOWN.value]))
+    query = select(func.count()).select_from(outbox).where(outbox.c.channel == channel.value, gone)
+    with engine.connect() as connection:
+        return max(budget - connection.execute(query).scalar_one(), 0)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 
-from incidents.model import Cause, Trouble, TroubleKind
+from incidents.model import Cause, Severity, Trouble, TroubleKind
+from notifiers.spread import share_of
 from telemetry.contract import Signal
 
 
@@ -20,6 +21,18 @@ class ChannelName(StrEnum):
     IN_APP = "in_app"
 
 
+class Category(StrEnum):
+    """What a notice is about, as far as people choose between them."""
+
+    SHARED = "shared"
+    OWN = "own"
+
+
+Topic = tuple[Category, ChannelName]
+Choices = Mapping[Topic, bool]
+"""What one person chose: whether they want a category by a channel. What is absent was not chosen."""
+
+
 class WithheldReason(StrEnum):
     """Why somebody is not told, in the order in which the gates ask."""
 
@@ -27,6 +40,7 @@ class WithheldReason(StrEnum):
     NOT_TOLD = "not_told"
     EXPIRED = "expired"
     RECOVERED = "recovered"
+    CONTACTED_SUPPORT = "contacted_support"
     NO_CONSENT = "no_consent"
     NO_ADDRESS = "no_address"
     SUPPRESSED = "suppressed"
@@ -34,6 +48,13 @@ class WithheldReason(StrEnum):
     TOLD_RECENTLY = "told_recently"
     FREQUENCY_CAP = "frequency_cap"
     QUIET_HOURS = "quiet_hours"
+    PROVIDER_BUDGET = "provider_budget"
+    AWAITING_APPROVAL = "awaiting_approval"
+    ROLLOUT_REFUSED = "rollout_refused"
+
+
+HOLDING = frozenset({WithheldReason.QUIET_HOURS, WithheldReason.PROVIDER_BUDGET, WithheldReason.AWAITING_APPROVAL})
+"""Reasons that only put off: the notice is rendered and waits, and its `release_time` is set while it does."""
 
 
 class Note(StrEnum):
@@ -75,6 +96,8 @@ class Policy:
     ----------
     channels
         Preferred first.
+    active_within
+        Who watched within so long gets a card in the app first, if they take cards; nothing is never.
     stale_after
         A problem whose last bad session is older than this is `expired`. Twelve hours: events may come
         hours late.
@@ -82,45 +105,85 @@ class Policy:
         A person who has watched well since, and whose last bad session is older than this, is `recovered`.
     problem_lifetime, all_clear_lifetime
         How long after the decision a notice may still be sent. Longer than a night of quiet hours.
-    holdout_share, holdout_salt
+    holdout_share, holdout_salt, holdout_exempt
         Share of people (0 to 1) who are never told, so that the effect can be measured; the salt picks them.
-    max_per_day, max_per_week
-        Problem notices in one person's own calendar day and in their week from Monday.
+        Problems of the exempt severities are told to them all the same.
+    max_per_incident, max_per_day, max_per_week
+        Notices about one incident, whatever it was merged into; problem notices in one person's own calendar
+        day and in their week from Monday.
     incident_gap, own_gap
         After a notice about the same cause, say nothing more for this long: for wider incidents, and for
         troubles of one household or account.
     quiet_from, quiet_until
         Local time in which no e-mail goes out; equal times mean never quiet.
+    release_over
+        What waited for the morning goes out spread over so long after it.
+    pass_caps, pass_quiet
+        Severities whose problems pass the frequency caps, and quiet hours. None by default.
+    email_budget, in_app_budget
+        Most notices by a channel in a day of UTC; None is no limit.
+    staged_people, staged_share
+        From so many people on, or so large a share (0 to 1) of all subscribers, an incident's notices go in stages.
+    stages
+        Shares (0 to 1) that are told before a person has to say yes to the next; after the last comes everybody.
+        Without stages nothing waits for approval.
+    flood_people
+        More notices than this in one window halt everything until somebody has looked; None is never.
+    flood_factor, flood_least
+        So do more than so many times what windows with notices had in the last week, if they are this many at least.
     """
 
     channels: tuple[ChannelName, ...] = (ChannelName.EMAIL, ChannelName.IN_APP)
+    active_within: timedelta = timedelta(0)
     stale_after: timedelta = timedelta(hours=12)
     recovered_after: timedelta = timedelta(hours=2)
     problem_lifetime: timedelta = timedelta(hours=16)
     all_clear_lifetime: timedelta = timedelta(hours=24)
     holdout_share: float = 0.02
     holdout_salt: str = "prebuffer"
+    holdout_exempt: tuple[Severity, ...] = ()
+    max_per_incident: int = 3
     max_per_day: int = 3
     max_per_week: int = 8
     incident_gap: timedelta = timedelta(hours=3)
     own_gap: timedelta = timedelta(hours=24)
     quiet_from: time = time(22)
     quiet_until: time = time(8)
+    release_over: timedelta = timedelta(minutes=30)
+    pass_caps: tuple[Severity, ...] = ()
+    pass_quiet: tuple[Severity, ...] = ()
+    email_budget: int | None = None
+    in_app_budget: int | None = None
+    staged_people: int = 2000
+    staged_share: float = 0.1
+    stages: tuple[float, ...] = (0.01, 0.1)
+    flood_people: int | None = 20_000
+    flood_factor: float = 20.0
+    flood_least: int = 1000
 
     def lifetime(self, kind: TroubleKind) -> timedelta:
         """How long after its decision a notice of this kind may still be sent."""
         return self.problem_lifetime if kind is TroubleKind.PROBLEM else self.all_clear_lifetime
 
+    @property
+    def has_budget(self) -> bool:
+        """Whether any channel has a limit a day."""
+        return any(self.budget(channel) is not None for channel in ChannelName)
 
-_COUNTED = (None, WithheldReason.QUIET_HOURS, WithheldReason.HOLDOUT)
+    def budget(self, channel: ChannelName) -> int | None:
+        """Return the most notices by a channel in a day of UTC, if there is a limit."""
+        return self.email_budget if channel is ChannelName.EMAIL else self.in_app_budget
+
+
+_COUNTED = frozenset({None, WithheldReason.HOLDOUT, *HOLDING})
 
 
 @dataclass(frozen=True)
 class PastNotice:
     """One row of an earlier decision: told, or withheld for a reason.
 
-    `lost` is True when it was to be sent and nobody got it: it failed, was cancelled on its way, or quiet
-    hours outlasted the problem.
+    `lost` is True when it was to be sent and nobody got it: it failed, was cancelled on its way, or waited
+    until it was too late. `whole` is the incident that its own was merged into, if it was.
     """
 
     episode: str
@@ -132,6 +195,7 @@ class PastNotice:
     decided_time: datetime
     withheld_reason: WithheldReason | None = None
     lost: bool = False
+    whole: str | None = None
 
     @property
     def told(self) -> bool:
@@ -140,13 +204,65 @@ class PastNotice:
 
     @property
     def counts(self) -> bool:
-        """Whether it uses up patience: told, due in the morning, or held out (who must look alike)."""
+        """Whether it uses up patience: told, waiting to be, or held out (who must look alike)."""
         return not self.lost and self.withheld_reason in _COUNTED
+
+
+class RolloutState(StrEnum):
+    """How far a rollout is."""
+
+    GOING = "going"
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How far an episode's large audience is told: one row of `rollouts`; see `notifiers.rollout`.
+
+    Parameters
+    ----------
+    episode
+        Whose audience it is.
+    audience
+        How many people it reaches, as far as they are known.
+    allowed_share
+        Which share of them (0 to 1), by the stable hash, may be told by now.
+    state, asked_time, decided_time, decided_by, note
+        How far it is, since when it asks, and who said what.
+    """
+
+    episode: str
+    audience: int
+    allowed_share: float
+    state: RolloutState
+    asked_time: datetime
+    decided_time: datetime | None = None
+    decided_by: str | None = None
+    note: str | None = None
+
+    def allows(self, subscriber_id: str) -> bool:
+        """Whether a person may be told by now."""
+        return self.state is not RolloutState.REFUSED and self.place(subscriber_id) < self.allowed_share
+
+    def place(self, subscriber_id: str) -> float:
+        """Return a person's place in the audience, from 0 to 1: the same each time, another in each episode."""
+        return share_of("rollout", self.episode, subscriber_id)
+
+
+@dataclass(frozen=True)
+class SupportContact:
+    """One time that a person asked support about playback; `answered` is None where nobody noted whether it helped."""
+
+    contacted_time: datetime
+    reason: str | None
+    answered: bool | None
 
 
 @dataclass(frozen=True)
 class History:
-    """What was decided before about the people in question, and which addresses must not be written to.
+    """What was decided before about the people in question, what they chose, and what limits all of them.
 
     Parameters
     ----------
@@ -154,10 +270,22 @@ class History:
         Earlier rows by subscriber_id.
     suppressed
         Addresses, in the form of `notifiers.address.normalised`.
+    choices
+        What people chose, by subscriber_id; see `notifiers.preferences`.
+    contacts
+        When they asked support, by subscriber_id.
+    spent
+        Notices by channel that were sent, or let go, on this day of UTC.
+    rollouts
+        Of the episodes that go in stages.
     """
 
     notices: Mapping[str, tuple[PastNotice, ...]] = field(default_factory=dict)
     suppressed: frozenset[str] = frozenset()
+    choices: Mapping[str, Choices] = field(default_factory=dict)
+    contacts: Mapping[str, tuple[SupportContact, ...]] = field(default_factory=dict)
+    spent: Mapping[ChannelName, int] = field(default_factory=dict)
+    rollouts: Mapping[str, Rollout] = field(default_factory=dict)
 
     def of(self, subscriber_id: str) -> tuple[PastNotice, ...]:
         """Earlier rows about one person."""
@@ -181,9 +309,11 @@ class Decision:
     withheld_reason
         None if it is to be sent.
     release_time
-        When quiet hours end, where they are the reason.
+        When it may go after all, where the reason only puts it off.
     notes
         Oddities to count.
+    timezone
+        Where its person lives, for quiet hours at sending.
     """
 
     notice_id: str
@@ -194,10 +324,11 @@ class Decision:
     withheld_reason: WithheldReason | None = None
     release_time: datetime | None = None
     notes: tuple[Note, ...] = ()
+    timezone: str | None = None
 
     @property
     def needs_words(self) -> bool:
-        """Whether it is to be composed: it goes out now or when quiet hours end."""
+        """Whether it is to be composed: it goes out now, or when what holds it has passed."""
         return self.withheld_reason is None or self.release_time is not None
 
     @property

@@ -43,6 +43,9 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
+UNSETTLED = (State.QUEUED.value, State.SENDING.value)
+
+
 class Stage(StrEnum):
     """Which message of a notice: the first, or a mail that follows a card that was not seen."""
 
@@ -155,8 +158,8 @@ def enqueue(
     Parameters
     ----------
     decisions
-        From `decide`; withheld ones get a `notices` row only, except those that wait for quiet hours to
-        end, which are queued too and not claimed before `notifiers.release.release_due` lets them go.
+        From `decide`; withheld ones get a `notices` row only, except those that only wait, which are
+        queued too and not claimed before `notifiers.release.release_due` lets them go.
     rendered
         By notice_id, for every decision with `needs_words`.
     addresses
@@ -206,6 +209,7 @@ def _notice_row(decision: Decision) -> dict[str, Any]:
         "withheld_reason": decision.withheld_reason and decision.withheld_reason.value,
         "release_time": decision.release_time,
         "expires_time": decision.expires_time,
+        "timezone": decision.timezone,
     }
 
 
@@ -232,12 +236,20 @@ def _outbox_row(decision: Decision, words: Rendered, addresses: Mapping[str, str
 
 
 def cancel(connection: Connection, notice_id: str, reason: WithheldReason, now: datetime) -> None:
-    """Take a message that is no longer wanted off its way, and say why on its notice."""
+    """Take a notice's messages that are no longer wanted off their way, and say why on the notice."""
     connection.execute(
         update(notices).where(notices.c.notice_id == notice_id).values(withheld_reason=reason.value, release_time=None)
     )
     gone = {"state": State.CANCELLED.value, "lease_owner": None, "lease_until": None, "settled_time": now}
-    connection.execute(update(outbox).where(outbox.c.notice_id == notice_id).values(gone))
+    connection.execute(
+        update(outbox).where(outbox.c.notice_id == notice_id, outbox.c.state.in_(UNSETTLED)).values(gone)
+    )
+
+
+def put_off(connection: Connection, message_ids: Sequence[str], until: datetime) -> None:
+    """Give back messages that were leased and may not go before a moment."""
+    waiting = {"next_attempt_time": until, "lease_owner": None, "lease_until": None}
+    connection.execute(update(outbox).where(outbox.c.message_id.in_(message_ids)).values(waiting))
 
 
 def load(connection: Connection, message_id: str) -> Message | None:

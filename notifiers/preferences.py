@@ -9,7 +9,7 @@ A choice about mail does not lift a suppression: an address that bounced or comp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -19,17 +19,10 @@ from incidents.ledger import audit
 from incidents.ledger.schema import preferences
 from incidents.model import Cause
 from notifiers.insert import upsert
-from notifiers.model import ChannelName, Recipient
+from notifiers.model import Category, ChannelName, Choices, Recipient, Topic
 
 IDS_PER_QUERY = 500
 """Well below the smallest limit on bound values among the databases used."""
-
-
-class Category(StrEnum):
-    """What a notice is about, as far as people choose between them."""
-
-    SHARED = "shared"
-    OWN = "own"
 
 
 class Source(StrEnum):
@@ -44,9 +37,6 @@ class Source(StrEnum):
 
 SHARED_CAUSES = frozenset({Cause.SERVICE, Cause.ISP, Cause.APP})
 """Causes that many people share: nobody has to do anything about them at home."""
-Topic = tuple[Category, ChannelName]
-Choices = Mapping[Topic, bool]
-"""What one person chose: whether they want a category by a channel. What is absent was not chosen."""
 
 
 def category_of(cause: Cause) -> Category:

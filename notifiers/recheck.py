@@ -1,4 +1,9 @@
-"""The gates again, from the ledger alone, for notices that were decided a while ago."""
+"""The gates again, from the ledger alone, for notices that were decided a while ago.
+
+What may have changed is asked again in the order of `notifiers.decide`: expired, recovered, an all-clear's problem
+notice, contacts with support, choices, suppressions, then what only puts off: quiet hours and stages. Stops and budgets
+hold whole channels back; see `notifiers.stops`.
+"""
 
 from __future__ import annotations
 
@@ -7,44 +12,92 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, literal, or_, select
 
-from incidents.ledger.schema import incidents, notices, outbox, suppressions
-from incidents.model import TroubleKind
-from notifiers.model import ChannelName, WithheldReason
-from notifiers.outbox import State
+from incidents.ledger.schema import (
+    contacts,
+    incidents,
+    notices,
+    outbox,
+    preferences,
+    rollouts,
+    suppressions,
+    troubles,
+)
+from incidents.model import Cause, Severity, TroubleKind
+from notifiers.gates.case import Closed
+from notifiers.gates.news import ABOUT_PLAYBACK, ABOUT_THE_ACCOUNT
+from notifiers.gates.patience import release_after_quiet
+from notifiers.local_time import zone
+from notifiers.model import Category, ChannelName, Policy, Rollout, RolloutState, WithheldReason
+from notifiers.outbox import Stage, State
+from notifiers.preferences import SHARED_CAUSES
 
 Consents = Callable[[str, ChannelName], bool]
-"""Whether a subscriber_id still agrees to a channel; the answer may have changed since the decision."""
+"""Whether the subscriber list still agrees to a channel for a subscriber_id; it may have changed since the decision."""
 HEARD = frozenset({None, State.SENDING, State.SENT, State.UNKNOWN})
 """States of a problem notice after which its all-clear makes sense; None is a replay, which has no outbox."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a decided notice stands now."""
+    """How a decided notice stands now.
+
+    Parameters
+    ----------
+    held_by
+        What holds it back so far, if anything does.
+    choice
+        What its person chose for its category and channel; None where the subscriber list decides.
+    helped
+        Whether its person asked support about it since it began, and was not left without an answer.
+    """
 
     notice_id: str
     subscriber_id: str
     channel: ChannelName
     kind: TroubleKind
+    severity: Severity
     expires_time: datetime | None
+    held_by: WithheldReason | None
     incident_over: bool
     problem_heard: bool
+    helped: bool
+    choice: bool | None
     suppressed: bool
+    timezone: str | None
+    rollout: Rollout | None
 
     def objection(self, now: datetime, consents: Consents | None = None) -> WithheldReason | None:
         """Return why the notice is no longer wanted, or None if it still is."""
         is_problem = self.kind is TroubleKind.PROBLEM
-        if self.expires_time is not None and self.expires_time <= now:
-            return WithheldReason.EXPIRED
-        if is_problem and self.incident_over:
-            return WithheldReason.RECOVERED
-        if not is_problem and not self.problem_heard:
-            return WithheldReason.NOT_TOLD
-        if consents is not None and not consents(self.subscriber_id, self.channel):
-            return WithheldReason.NO_CONSENT
-        return WithheldReason.SUPPRESSED if self.suppressed else None
+        refused = self.rollout is not None and self.rollout.state is RolloutState.REFUSED
+        objections = (
+            (self.expires_time is not None and self.expires_time <= now, WithheldReason.EXPIRED),
+            (is_problem and self.incident_over, WithheldReason.RECOVERED),
+            (not is_problem and not self.problem_heard, WithheldReason.NOT_TOLD),
+            (is_problem and self.helped, WithheldReason.CONTACTED_SUPPORT),
+            (not self._is_wanted(consents), WithheldReason.NO_CONSENT),
+            (self.suppressed, WithheldReason.SUPPRESSED),
+            (is_problem and refused, WithheldReason.ROLLOUT_REFUSED),
+        )
+        return next((reason for applies, reason in objections if applies), None)
+
+    def _is_wanted(self, consents: Consents | None) -> bool:
+        if self.choice is not None:
+            return self.choice
+        return consents is None or consents(self.subscriber_id, self.channel)
+
+    def wait(self, now: datetime, policy: Policy) -> Closed | None:
+        """Return what puts a wanted notice off, and until when; None if it may go now."""
+        if self.channel is ChannelName.EMAIL and self.severity not in policy.pass_quiet:
+            morning = release_after_quiet(now.astimezone(zone(self.timezone)), self.subscriber_id, policy)
+            if morning is not None:
+                return Closed(WithheldReason.QUIET_HOURS, morning)
+        staged = self.kind is TroubleKind.PROBLEM and self.rollout is not None
+        if staged and self.rollout is not None and not self.rollout.allows(self.subscriber_id):
+            return Closed(WithheldReason.AWAITING_APPROVAL, now)
+        return None
 
 
 def standings(connection: Connection, which: ColumnElement[bool]) -> list[Standing]:
@@ -60,13 +113,19 @@ def _standings() -> Select[Any]:
         & (problem.c.episode == notices.c.episode)
         & (problem.c.kind == TroubleKind.PROBLEM.value)
     )
+    first = (outbox.c.notice_id == notices.c.notice_id) & (outbox.c.stage == Stage.FIRST.value)
+    problem_first = (problem_outbox.c.notice_id == problem.c.notice_id) & (problem_outbox.c.stage == Stage.FIRST.value)
+    found = and_(*(troubles.c[name] == notices.c[name] for name in ("subscriber_id", "episode", "kind")))
     joined = (
-        notices.outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id)
+        notices.outerjoin(outbox, first)
         .outerjoin(incidents, incidents.c.incident_id == notices.c.incident_id)
         .outerjoin(target, target.c.incident_id == incidents.c.merged_into)
         .outerjoin(suppressions, suppressions.c.address == func.lower(func.trim(outbox.c.address)))
         .outerjoin(problem, same_episode)
-        .outerjoin(problem_outbox, problem_outbox.c.notice_id == problem.c.notice_id)
+        .outerjoin(problem_outbox, problem_first)
+        .outerjoin(troubles, found)
+        .outerjoin(preferences, _chosen())
+        .outerjoin(rollouts, rollouts.c.episode == notices.c.episode)
     )
     return select(
         notices,
@@ -77,7 +136,36 @@ def _standings() -> Select[Any]:
         problem.c.notice_id.label("problem_id"),
         problem.c.withheld_reason.label("problem_withheld"),
         problem_outbox.c.state.label("problem_state"),
+        troubles.c.severity,
+        preferences.c.allowed,
+        _helped().label("helped"),
+        *(rollouts.c[name].label(f"rollout_{name}") for name in ("audience", "allowed_share", "state", "asked_time")),
     ).select_from(joined)
+
+
+def _chosen() -> ColumnElement[bool]:
+    shared = notices.c.cause.in_([cause.value for cause in SHARED_CAUSES])
+    category = case((shared, Category.SHARED.value), else_=Category.OWN.value)
+    return (
+        (preferences.c.subscriber_id == notices.c.subscriber_id)
+        & (preferences.c.channel == notices.c.channel)
+        & (preferences.c.category == category)
+    )
+
+
+def _helped() -> ColumnElement[bool]:
+    about_account = (notices.c.cause == Cause.ACCOUNT.value) & contacts.c.reason.in_(sorted(ABOUT_THE_ACCOUNT))
+    return (
+        select(literal(1))
+        .where(
+            contacts.c.subscriber_id == notices.c.subscriber_id,
+            contacts.c.contacted_time >= troubles.c.since,
+            or_(contacts.c.reason.in_(sorted(ABOUT_PLAYBACK)), about_account),
+            or_(contacts.c.resolved_first_contact.is_(None), contacts.c.resolved_first_contact),
+        )
+        .correlate(notices, troubles)
+        .exists()
+    )
 
 
 _STANDINGS = _standings()
@@ -90,11 +178,24 @@ def _standing(row: Row[Any]) -> Standing:
         subscriber_id=row.subscriber_id,
         channel=ChannelName(row.channel),
         kind=TroubleKind(row.kind),
+        severity=Severity(row.severity) if row.severity else Severity.MINOR,
         expires_time=row.expires_time,
+        held_by=row.withheld_reason and WithheldReason(row.withheld_reason),
         incident_over=_over(row),
         problem_heard=told and row.problem_state in HEARD,
+        helped=bool(row.helped),
+        choice=row.allowed,
         suppressed=row.suppressed_address is not None,
+        timezone=row.timezone,
+        rollout=_rollout(row),
     )
+
+
+def _rollout(row: Row[Any]) -> Rollout | None:
+    if row.rollout_state is None:
+        return None
+    state = RolloutState(row.rollout_state)
+    return Rollout(row.episode, row.rollout_audience, row.rollout_allowed_share, state, row.rollout_asked_time)
 
 
 def _over(row: Row[Any]) -> bool:

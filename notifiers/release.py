@@ -1,38 +1,44 @@
-"""Lets go what quiet hours held back."""
+"""Lets go what was held back: by quiet hours, by a budget, or until somebody said yes."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, update
 
-from incidents.ledger.schema import notices
-from notifiers.model import WithheldReason
-from notifiers.outbox import cancel
-from notifiers.recheck import Consents, standings
+from incidents.ledger.schema import incidents, notices, outbox, rollouts
+from notifiers import rollout
+from notifiers.gates.case import Closed
+from notifiers.model import Policy, RolloutState, WithheldReason
+from notifiers.outbox import State, cancel
+from notifiers.recheck import Consents, Standing, standings
 
 OUTLASTED = frozenset({WithheldReason.EXPIRED, WithheldReason.RECOVERED})
-"""Objections that only time raised: the night is why these people were not told, and the row says so."""
+"""Objections that only time raised: what held the notice back is why these people were not told; the row says so."""
+BY_THE_CLOCK = (WithheldReason.QUIET_HOURS.value, WithheldReason.PROVIDER_BUDGET.value)
 
 
 @dataclass(frozen=True)
 class ReleaseReport:
-    """How many notices were let go, and how many were dropped, by what stood against them."""
+    """How many notices were let go, how many wait for something else now, and how many were dropped, by objection."""
 
     released: int = 0
+    held: int = 0
     dropped: Mapping[WithheldReason, int] = field(default_factory=dict)
 
 
-def release_due(connection: Connection, now: datetime, consents: Consents | None = None) -> ReleaseReport:
-    """Check notices whose quiet hours have ended once more, and let the ones still wanted go.
+def release_due(
+    connection: Connection, now: datetime, consents: Consents | None = None, policy: Policy | None = None
+) -> ReleaseReport:
+    """Check held notices whose time has come once more, and let the ones still wanted go.
 
-    A released row's `withheld_reason` becomes NULL. One whose problem is over by then keeps `quiet_hours`,
-    the reason why its person was not told, and loses its `release_time`. One withdrawn or suppressed since
-    gets that reason instead. Works in the caller's transaction, with or without outbox rows (a replay has
-    none).
+    A released row's `withheld_reason` becomes NULL. One whose problem is over by then keeps what held it, the
+    reason why its person was not told, and loses its `release_time`. One withdrawn or suppressed since gets that
+    reason instead, and one that has to wait for something else gets that. Works in the caller's transaction, with
+    or without outbox rows (a replay has none).
 
     Parameters
     ----------
@@ -42,25 +48,62 @@ def release_due(connection: Connection, now: datetime, consents: Consents | None
         Aware UTC.
     consents
         Asked again for each person and channel, where given.
+    policy
+        For quiet hours that have begun meanwhile.
     """
-    due = (notices.c.withheld_reason == WithheldReason.QUIET_HOURS.value) & (notices.c.release_time <= now)
-    released, dropped = 0, Counter[WithheldReason]()
-    for standing in standings(connection, due):
+    policy = policy or Policy()
+    released: list[str] = []
+    held: list[tuple[str, Closed]] = []
+    dropped = Counter[WithheldReason]()
+    for standing in standings(connection, due(now)):
         objection = standing.objection(now, consents)
-        if objection is None:
-            _let_go(connection, standing.notice_id)
-            released += 1
-        else:
-            cancel(connection, standing.notice_id, _kept_reason(objection), now)
+        wait = None if objection else standing.wait(now, policy)
+        if objection is not None:
+            cancel(connection, standing.notice_id, _kept_reason(standing, objection), now)
             dropped[objection] += 1
-    return ReleaseReport(released, dropped)
+        elif wait is not None:
+            held.append((standing.notice_id, wait))
+        else:
+            released.append(standing.notice_id)
+    _let_go(connection, released, now)
+    _hold(connection, held)
+    rollout.go_on(connection, now)
+    return ReleaseReport(len(released), len(held), dropped)
 
 
-def _let_go(connection: Connection, notice_id: str) -> None:
-    connection.execute(
-        update(notices).where(notices.c.notice_id == notice_id).values(withheld_reason=None, release_time=None)
+def due(now: datetime) -> ColumnElement[bool]:
+    """Return the condition on `notices` that what holds one may be over: its hour, its rollout, or its use."""
+    in_time = notices.c.withheld_reason.in_(BY_THE_CLOCK) & (notices.c.release_time <= now)
+    answered = select(rollouts.c.episode).where(rollouts.c.state != RolloutState.WAITING.value)
+    over = select(incidents.c.incident_id).where(incidents.c.resolved_time.is_not(None))
+    staged = and_(
+        notices.c.withheld_reason == WithheldReason.AWAITING_APPROVAL.value,
+        notices.c.release_time.is_not(None),
+        or_(notices.c.episode.in_(answered), notices.c.incident_id.in_(over), notices.c.expires_time <= now),
     )
+    return or_(in_time, staged)
 
 
-def _kept_reason(objection: WithheldReason) -> WithheldReason:
-    return WithheldReason.QUIET_HOURS if objection in OUTLASTED else objection
+def _let_go(connection: Connection, ids: Sequence[str], now: datetime) -> None:
+    if not ids:
+        return
+    rows = [{"of_notice": notice_id, "at": now} for notice_id in ids]
+    free = update(notices).where(notices.c.notice_id == bindparam("of_notice"))
+    connection.execute(free.values(withheld_reason=None, release_time=None), rows)
+    soon = (outbox.c.notice_id == bindparam("of_notice")) & (outbox.c.state == State.QUEUED.value)
+    connection.execute(update(outbox).where(soon).values(next_attempt_time=bindparam("at")), rows)
+
+
+def _hold(connection: Connection, held: Sequence[tuple[str, Closed]]) -> None:
+    if not held:
+        return
+    rows = [
+        {"of_notice": notice_id, "reason": closed.reason.value, "until": closed.release_time}
+        for notice_id, closed in held
+    ]
+    wait = update(notices).where(notices.c.notice_id == bindparam("of_notice"))
+    connection.execute(wait.values(withheld_reason=bindparam("reason"), release_time=bindparam("until")), rows)
+
+
+def _kept_reason(standing: Standing, objection: WithheldReason) -> WithheldReason:
+    return standing.held_by or objection if objection in OUTLASTED else objection

@@ -12,68 +12,32 @@ a place between 0 and 1 in it, by a stable hash; who stands below `allowed_share
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from incidents.ledger import audit
-from incidents.ledger.schema import rollouts
+from incidents.ledger.schema import incidents, notices, rollouts
+from incidents.model import Trouble, TroubleKind
+from notifiers import stops
 from notifiers.insert import upsert
-from notifiers.spread import share_of
+from notifiers.model import HOLDING, Policy, Rollout, RolloutState
 
 EVERYBODY = 1.0
+FEW = 200
+"""Up to so many people a share of the base means little, and nothing waits for approval."""
+TOLD_OR_HELD = or_(
+    notices.c.withheld_reason.is_(None), notices.c.withheld_reason.in_([reason.value for reason in HOLDING])
+)
+OVERTAKEN = "It was over before anybody decided."
 
 
 class RolloutError(ValueError):
     """A rollout cannot be decided on as asked; the message is a sentence."""
-
-
-class RolloutState(StrEnum):
-    """How far a rollout is."""
-
-    GOING = "going"
-    WAITING = "waiting"
-    APPROVED = "approved"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """One row of `rollouts`.
-
-    Parameters
-    ----------
-    episode
-        Whose audience it is.
-    audience
-        How many people it reaches, as far as they are known.
-    allowed_share
-        Which share of them (0 to 1), by the stable hash, may be told by now.
-    state, asked_time, decided_time, decided_by, note
-        How far it is, since when it asks, and who said what.
-    """
-
-    episode: str
-    audience: int
-    allowed_share: float
-    state: RolloutState
-    asked_time: datetime
-    decided_time: datetime | None = None
-    decided_by: str | None = None
-    note: str | None = None
-
-    def allows(self, subscriber_id: str) -> bool:
-        """Whether a person may be told by now."""
-        return self.state is not RolloutState.REFUSED and place(self.episode, subscriber_id) < self.allowed_share
-
-
-def place(episode: str, subscriber_id: str) -> float:
-    """Return a person's place in an audience, from 0 to 1: the same each time, and another in each episode."""
-    return share_of("rollout", episode, subscriber_id)
 
 
 def read(connection: Connection, episodes: Iterable[str]) -> dict[str, Rollout]:
@@ -135,6 +99,67 @@ def refuse(connection: Connection, episode: str, by: str, now: datetime, *, note
         If nothing waits under this episode.
     """
     return _decide(connection, replace(_asked(connection, episode), state=RolloutState.REFUSED), by, now, note)
+
+
+def ask_for_large(
+    connection: Connection, troubles: Sequence[Trouble], base: int, policy: Policy, now: datetime
+) -> list[Rollout]:
+    """Begin a rollout for each incident whose audience is large by now; return those that began.
+
+    Parameters
+    ----------
+    connection
+        In a transaction that may write.
+    troubles
+        About to be decided on.
+    base
+        How many subscribers there are; 0 if nobody knows.
+    policy, now
+        What is large, the stages, and the time.
+    """
+    if not policy.stages:
+        return []
+    coming = Counter(it.incident_id for it in troubles if it.incident_id and it.kind is TroubleKind.PROBLEM)
+    episodes = [episode for episode in coming if episode is not None]
+    known = read(connection, episodes)
+    before = _told_or_held(connection, [episode for episode in episodes if episode not in known])
+    audiences = {episode: before.get(episode, 0) + coming[episode] for episode in episodes}
+    began = [
+        Rollout(episode, people, policy.stages[0], RolloutState.WAITING, now)
+        for episode, people in audiences.items()
+        if episode not in known and is_large(people, base, policy)
+    ]
+    save(connection, began)
+    return began
+
+
+def is_large(people: int, base: int, policy: Policy) -> bool:
+    """Whether an audience is one that waits for approval."""
+    return people > policy.staged_people or (people > FEW and base > 0 and people > policy.staged_share * base)
+
+
+def _told_or_held(connection: Connection, episodes: Sequence[str]) -> dict[str, int]:
+    query = (
+        select(notices.c.incident_id, func.count())
+        .where(notices.c.incident_id.in_(episodes), notices.c.kind == TroubleKind.PROBLEM.value, TOLD_OR_HELD)
+        .group_by(notices.c.incident_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def go_on(connection: Connection, now: datetime) -> None:
+    """After a stage was let go, ask about the next one; what is over needs no answer any more."""
+    connection.execute(
+        update(rollouts)
+        .where(rollouts.c.state == RolloutState.GOING.value)
+        .values(state=RolloutState.WAITING.value, asked_time=now)
+    )
+    over = select(incidents.c.incident_id).where(incidents.c.resolved_time.is_not(None))
+    connection.execute(
+        update(rollouts)
+        .where(rollouts.c.state == RolloutState.WAITING.value, rollouts.c.episode.in_(over))
+        .values(state=RolloutState.REFUSED.value, decided_time=now, decided_by=stops.PREBUFFER, note=OVERTAKEN)
+    )
 
 
 def _asked(connection: Connection, episode: str) -> Rollout:

@@ -12,8 +12,9 @@ from detectors.finding import Cohort
 from incidents.model import Cause, Incident, Severity
 from incidents.reviews import ReviewVerdict
 from incidents.silences import Silence, SilenceKind
-from notifiers.model import ChannelName, WithheldReason
+from notifiers.model import ChannelName
 from notifiers.outbox import State
+from notifiers.reasons import REASONS
 from telemetry.contract import Signal
 
 SIGNALS: Mapping[Signal, str] = {
@@ -76,28 +77,6 @@ STATES: Mapping[State, str] = {
     State.FAILED: "could not be sent",
     State.UNKNOWN: "may have been sent; to be settled",
     State.CANCELLED: "cancelled before sending",
-}
-REASONS: Mapping[WithheldReason, tuple[str, str]] = {
-    WithheldReason.UNKNOWN_SUBSCRIBER: (
-        "Unknown subscriber",
-        "We have no record of this account, so no way to write.",
-    ),
-    WithheldReason.NOT_TOLD: (
-        "Never told of the problem",
-        "An all-clear makes no sense to someone who heard nothing.",
-    ),
-    WithheldReason.EXPIRED: ("Too late", "The trouble was over for so long that a notice would only puzzle."),
-    WithheldReason.RECOVERED: ("Playing well again", "They have watched without trouble since."),
-    WithheldReason.NO_CONSENT: ("No consent", "They have not agreed to hear from us in any channel."),
-    WithheldReason.NO_ADDRESS: ("No usable address", "What we have as an address cannot be written to."),
-    WithheldReason.SUPPRESSED: ("Suppressed", "They unsubscribed, bounced or complained before."),
-    WithheldReason.HOLDOUT: ("Held out", "A small share is never told, so that the effect can be measured."),
-    WithheldReason.TOLD_RECENTLY: ("Told recently", "They just heard about this same cause."),
-    WithheldReason.FREQUENCY_CAP: ("Heard enough", "They have had as many notices as one person should get."),
-    WithheldReason.QUIET_HOURS: (
-        "Night where they are",
-        "It waits for their morning, and is dropped if it is over by then.",
-    ),
 }
 VERDICTS: Mapping[ReviewVerdict, str] = {
     ReviewVerdict.CONFIRM: "Confirmed",

@@ -126,6 +126,7 @@ notices = Table(
     Column("withheld_reason", String(32)),
     Column("release_time", UtcTime),
     Column("expires_time", UtcTime),
+    Column("timezone", String(64)),
     UniqueConstraint("subscriber_id", "episode", "kind"),
     Index(
         "ix_notices_of_incident",
@@ -135,7 +136,10 @@ notices = Table(
     Index(None, "decided_time"),
     Index(None, "withheld_reason", "release_time"),
 )
-"""Decisions to tell somebody something, withheld ones included: the row stays, its reason says why."""
+"""Decisions to tell somebody something, withheld ones included: the row stays, its reason says why.
+
+`release_time` is set while a reason only puts off. `timezone` is where the person lives, for quiet hours at sending.
+"""
 
 outbox = Table(
     "outbox",

@@ -141,7 +141,8 @@ def test_consent_withdrawn_after_the_decision_stops_the_mail(trouble, windows, s
 def test_quiet_hours_end_and_the_mail_goes_out_once(desk, windows, fails, subscriber):
     desk.put(fails("ann", windows[0].start + T), [subscriber("ann", in_app_opt_in=False)])
     until = (windows[1].end).time()
-    policy = Policy(holdout_share=0.0, quiet_from=windows[0].start.time(), quiet_until=until)
+    at_once = timedelta(0)
+    policy = Policy(holdout_share=0.0, quiet_from=windows[0].start.time(), quiet_until=until, release_over=at_once)
     with desk.pipeline(policy=policy) as pipeline:
         assert pipeline.run(windows[0])[-1].counts["quiet_hours"] == 1
         desk.time = windows[0].end

@@ -77,8 +77,8 @@ def person() -> Callable[..., Recipient]:
 
 @pytest.fixture(scope="session")
 def policy() -> Policy:
-    """Nobody is held out, so that a test says so when it wants it."""
-    return Policy(holdout_share=0.0)
+    """Nobody is held out, and mornings come at once, so that a test says so when it wants it."""
+    return Policy(holdout_share=0.0, release_over=timedelta(0))
 
 
 @pytest.fixture(scope="session")

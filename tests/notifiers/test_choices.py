@@ -14,9 +14,9 @@ from incidents.ledger.schema import notices, outbox, preferences
 from incidents.model import Cause
 from notifiers import rollout, stops
 from notifiers.insert import insert_new, upsert
-from notifiers.model import ChannelName
-from notifiers.preferences import Category, Source, category_of, choices_of, choose, wants
-from notifiers.rollout import RolloutError, RolloutState
+from notifiers.model import Category, ChannelName, RolloutState
+from notifiers.preferences import Source, category_of, choices_of, choose, wants
+from notifiers.rollout import RolloutError
 from notifiers.spread import share_of
 from notifiers.stops import StopError, StopKind, channel_scope, unstopped
 

@@ -10,6 +10,7 @@ from console.report import words
 from incidents.model import Cause, Severity
 from notifiers.model import ChannelName, WithheldReason
 from notifiers.outbox import State
+from notifiers.reasons import REASONS
 from telemetry.contract import DIMENSIONS, Signal
 
 
@@ -22,7 +23,7 @@ def test_every_code_has_words() -> None:
         (words.SEVERITIES, Severity),
         (words.CHANNELS, ChannelName),
         (words.STATES, State),
-        (words.REASONS, WithheldReason),
+        (REASONS, WithheldReason),
         (words.DIMENSIONS, DIMENSIONS),
     )
     assert [set(known) - set(said) for said, known in pairs] == [set()] * len(pairs)
