@@ -20,8 +20,8 @@ from console.web.errors import WrongInputError
 from console.web.state import Web, WebOf
 from incidents.ledger.schema import notices
 from notifiers.links import Bearer, Purpose
-from notifiers.model import ChannelName
-from notifiers.preferences import Category, Source, Topic, choices_of, choose, unchoose
+from notifiers.model import Category, ChannelName, Topic
+from notifiers.preferences import Source, choices_of, choose, unchoose
 
 router = APIRouter()
 
