@@ -23,7 +23,7 @@ DID = {
     Signal.BUFFERING: "stalled",
     Signal.STARTUP: "started slowly",
     Signal.FAILURE: "failed",
-    Signal.ACCESS: "were refused",
+    Signal.ACCESS: "ended in a refusal",
 }
 MOST_NAMED = 3
 """Other values of a dimension that are named at the most."""

@@ -350,17 +350,16 @@ class Step:
         return self._found[places]
 
     def _struck_by(self, incident: Incident) -> list[Affected]:
-        every, rivals = self.state.rows, self._rivals(incident)
-        inside = [self.state.inside(every, one) for one in (incident, *rivals)]
-        within = np.asarray(np.logical_or.reduce(inside), dtype=bool)
-        rows, mine = every.take(within), inside[0][within]
-        faults = [
-            Fault(held[within], slot_of(one.onset_time)) for held, one in zip(inside, (incident, *rivals), strict=True)
-        ]
+        every, inside = self.state.rows, self.state.inside(self.state.rows, incident)
+        own = every.take(inside)
+        rivals = self._rivals(incident, own)
+        within = inside | self.state.explained(every, rivals).any(axis=1) if rivals else inside
+        rows, mine = (every.take(within), inside[within]) if rivals else (own, np.ones(len(own), bool))
+        faults = [Fault(self.state.inside(rows, one), slot_of(one.onset_time)) for one in (incident, *rivals)]
         usual = self.state.recent.model.usual(rows)
         blamed = blame(rows, usual, faults, self._usual_shares(), self._prone(rows, incident))
         return affected(
-            rows.take(mine),
+            own,
             every,
             int(self.now.timestamp() * 1e6),
             raised_signals(self.state, incident, related(incident.signal)),
@@ -371,15 +370,14 @@ class Step:
             self._codes(person for one in rivals for person in self.troubled.get(one.incident_id, ())),
         )
 
-    def _rivals(self, incident: Incident) -> list[Incident]:
-        """Other incidents that may be to blame for sessions of this one's cohort."""
-        inside = self.state.inside(self.state.rows, incident)
+    def _rivals(self, incident: Incident, rows: Observations) -> list[Incident]:
+        """Other incidents that may be to blame for sessions of this one's cohort, of which these are the rows."""
         return [
             other
             for other in self.incidents.values()
             if other.incident_id != incident.incident_id
             and related(other.signal) == related(incident.signal)
-            and (inside & self.state.inside(self.state.rows, other)).any()
+            and self.state.inside(rows, other).any()
         ]
 
     def _usual_shares(self) -> Array:
