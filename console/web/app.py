@@ -9,7 +9,7 @@ from starlette.staticfiles import StaticFiles
 
 from config.bootstrap import make_links, template_folder
 from config.settings import Settings
-from console.web import errors, health, inbox, preferences, sendgrid
+from console.web import errors, example, health, inbox, preferences, sendgrid
 from console.web.access import AccessLog
 from console.web.errors import LastResort
 from console.web.headers import SecurityHeaders
@@ -41,7 +41,8 @@ def make_app(
     links
         What signs links; by default from the settings.
     docs
-        Whether to serve the description of the interface at ``/docs``: for trying out, not for production.
+        Whether to serve the interface's description, ``/openapi.json``, and the example page, ``/example``: for
+        trying out, not for production.
     """
     public_url = links.public_url if links else settings.web.public_url
     pages = Pages(template_folder(settings), settings.brand.service_name, public_url)
@@ -68,6 +69,8 @@ def make_app(
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    if docs:
+        app.include_router(example.router)
     app.mount("/static", _Static(directory=pages.static_dir), name="static")
     return app
 
