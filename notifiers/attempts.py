@@ -226,6 +226,8 @@ def _settle_lost(
     left = (outbox.c.state == State.SENDING.value) & (outbox.c.lease_until <= now) & which
     found = select(outbox.c.message_id, outbox.c.attempts, outbox.c.lease_until).where(left)
     lost = connection.execute(found.with_for_update(skip_locked=True)).all()
+    if not lost:
+        return 0
     settled = None if state is State.QUEUED else now
     free = {"state": state.value, "lease_owner": None, "lease_until": None, "settled_time": settled}
     connection.execute(update(outbox).where(outbox.c.message_id.in_([row.message_id for row in lost])).values(free))

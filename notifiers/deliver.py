@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row
 
 from incidents.ledger.schema import notices
+from incidents.ledger.store import writing
 from notifiers.attempts import Result, begin, claim, let_go, record, retries, sweep
 from notifiers.channels.contract import Channel, Receipt
 from notifiers.errors import ChannelError, ChannelPaused, OutcomeUnknown, RateLimited, Refused
@@ -150,7 +151,7 @@ def deliver(
         Whether to stop: what is under way is waited for and recorded, what was leased is given back.
     """
     clock: Clock = now if callable(now) else lambda: now
-    run = _Run(engine, dict(channels), clock, lease or Lease(), retry, consents, policy, in_flight, halted)
+    run = _Run(writing(engine), dict(channels), clock, lease or Lease(), retry, consents, policy, in_flight, halted)
     with ThreadPoolExecutor(in_flight) as pool:
         run.settle_left_behind(unheard_after)
         while limit > 0 and not halted():

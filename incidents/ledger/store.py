@@ -110,7 +110,7 @@ class Ledger:
         """Open a transaction that may write: committed at the end, rolled back on an error.
 
         Those who use it take turns from the start, so that what one reads first another cannot change before it
-        writes. On PostgreSQL, ``engine.begin()`` instead waits for nobody, and locks no more than the rows it changes.
+        writes. Short ones that need not take turns on PostgreSQL begin with `writing`.
         """
         with self.engine.connect().execution_options(**{_IMMEDIATE: True}) as connection, connection.begin():
             if connection.dialect.name == "postgresql":
@@ -290,6 +290,15 @@ class Ledger:
         key = [column.name for column in table.primary_key]
         changed = {c.name: statement.excluded[c.name] for c in table.c if c.name not in (*key, *keep)}
         connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed, where=where), list(rows))
+
+
+def writing(engine: Engine) -> Engine:
+    """Return the same engine for short transactions that write: ``with writing(engine).begin() as connection``.
+
+    On SQLite they take the write lock when they begin, so that what one reads before it writes cannot become stale,
+    which SQLite would refuse at once. On PostgreSQL they lock no more than the rows that they change.
+    """
+    return engine.execution_options(**{_IMMEDIATE: True})
 
 
 def migrations(connection: Connection) -> Config:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from sqlalchemy import Engine
 
+from incidents.ledger.store import writing
 from notifiers.cards import put_card
 from notifiers.channels.contract import Receipt
 from notifiers.outbox import Message
@@ -36,7 +37,7 @@ class InApp:
 
     def send(self, *messages: Message) -> Receipt:
         """Insert the cards that are not there."""
-        with self.engine.begin() as connection:
+        with writing(self.engine).begin() as connection:
             for message in map(Message.filled, messages):
                 put_card(connection, message.subscriber_id, message.notice_id, message.card, message.queued_time)
         return Receipt()

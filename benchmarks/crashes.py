@@ -1,0 +1,368 @@
+"""Is anybody told twice, or forgotten, when processes are killed? ``python -m benchmarks.crashes --kills 1000``.
+
+Processes that decide, send and apply the provider's events work on one ledger, and are killed (-9) at random moments
+and replaced, while a provider on loopback counts each message that it has read to the end. Then the work is finished
+in peace. Beside it stands what a sender does that has no outbox: it marks a message as sent once it was answered, and
+after a crash sends again whatever is not marked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
+from itertools import cycle
+from pathlib import Path
+
+import httpx
+from sqlalchemy import func, insert, select
+
+from benchmarks.mail_server import running
+from benchmarks.report import report
+from incidents.ledger.schema import incidents, notices, outbox, troubles
+from incidents.ledger.store import Ledger, writing
+from incidents.model import Cause, Severity, Trouble, Verdict
+from notifiers.channels import SendGrid, SendGridSettings
+from notifiers.compose import Brand, Composer, NoticeContext, Rendered
+from notifiers.decide import decide
+from notifiers.deliver import deliver
+from notifiers.events import apply_events
+from notifiers.history import load_history
+from notifiers.model import ChannelName, Policy, Recipient
+from notifiers.outbox import Lease, State, enqueue
+from notifiers.sharing import Sharing
+from telemetry.contract import Signal
+
+MIDNIGHT = time_of_day(0)
+POLICY = Policy(holdout_share=0.0, quiet_from=MIDNIGHT, quiet_until=MIDNIGHT)
+LEASE = timedelta(seconds=1)
+UNHEARD = timedelta(seconds=5)
+"""Both far shorter than in earnest, so that what a killed process leaves behind is met within the run."""
+LONGEST_LIFE_S = 0.12
+PORTION = 400
+PATIENCE_S = 120.0
+SETTINGS = SendGridSettings("SG.bench", "notices@lumen.example", "Lumen", "help@lumen.example")
+UNSETTLED = (State.QUEUED.value, State.SENDING.value, State.UNKNOWN.value)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Scene:
+    """One ledger and one provider.
+
+    Parameters
+    ----------
+    ledger_url, provider_url
+        Where they are.
+    """
+
+    ledger_url: str
+    provider_url: str
+    people: int = 0
+    seen: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        with Ledger(self.ledger_url) as ledger:
+            yield ledger
+
+    def prepare(self) -> None:
+        """Make the tables, and one outage."""
+        with self.ledger() as ledger:
+            ledger.upgrade()
+            empty = {column.name: [] for column in incidents.c if column.name in ("evidence", "alternatives", "chart")}
+            row = {
+                "incident_id": "inc-1",
+                "signal": "buffering",
+                "cohort": {},
+                "severity": "major",
+                "affected_subscribers": 9,
+                "cause": "service",
+                "cause_probability": 1.0,
+                "observed": 9.0,
+                "expected": 1.0,
+                "sessions": 99,
+                "surprise": 9.0,
+            }
+            times = dict.fromkeys(("onset_time", "detected_time", "updated_time"), now())
+            with ledger.write() as connection:
+                connection.execute(insert(incidents).values(row | times | empty))
+
+    def top_up(self) -> None:
+        """See to it that there is somebody to decide on."""
+        with self.ledger() as ledger:
+            with ledger.read() as connection:
+                waiting = connection.scalar(select(func.count()).where(troubles.c.decided.is_(False))) or 0
+            if waiting < PORTION // 2:
+                with ledger.write() as connection:
+                    ledger.save_troubles(connection, [self._trouble(n) for n in range(PORTION)], now())
+                self.people += PORTION
+
+    def _trouble(self, number: int) -> Trouble:
+        """Half of the people suffer from the outage, and share its words; half at home."""
+        shared = number % 2 == 0
+        moment = now()
+        return Trouble(
+            subscriber_id=f"u-{self.people + number}",
+            problem=Signal.BUFFERING,
+            verdict=Verdict(Cause.SERVICE if shared else Cause.HOUSEHOLD, 0.95),
+            incident_id="inc-1" if shared else None,
+            since=moment - timedelta(minutes=30),
+            last_bad_time=moment,
+            impaired=3,
+            sessions=4,
+            severity=Severity.MAJOR,
+        )
+
+    def states(self) -> Counter[str]:
+        """Messages by state, and how many people nobody decided on."""
+        with self.ledger() as ledger, ledger.read() as connection:
+            counts = Counter(
+                dict(connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).all())
+            )
+            counts["undecided"] = connection.scalar(select(func.count()).where(troubles.c.decided.is_(False))) or 0
+            counts["told"] = connection.scalar(select(func.count()).select_from(notices)) or 0
+        return counts
+
+    def message_ids(self) -> list[str]:
+        with self.ledger() as ledger, ledger.read() as connection:
+            return list(connection.scalars(select(outbox.c.message_id)))
+
+
+Work = Callable[[Scene], None]
+
+
+def decide_on_people(scene: Scene) -> None:
+    """Decide on some people at a time, forever."""
+    composer = Composer(Path("templates"))
+    sharing = Sharing(composer)
+    with scene.ledger() as ledger:
+        while True:
+            with ledger.write() as connection:
+                found = ledger.undecided_troubles(connection)[:25]
+                people = {trouble.subscriber_id: _person(trouble.subscriber_id) for trouble in found}
+                history = load_history(connection, found, people, now())
+                decisions = decide(found, people, history, POLICY, now())
+                contexts = [NoticeContext.of(d, people[d.trouble.subscriber_id], BRAND) for d in decisions]
+                words: dict[str, Rendered] = sharing.compose_all(contexts)
+                addresses = {who: str(person.email) for who, person in people.items()}
+                enqueue(connection, decisions, words, addresses, now())
+                ledger.mark_decided(connection, found)
+            time.sleep(0.0 if found else 0.01)
+
+
+BRAND = Brand("Lumen")
+
+
+def _person(who: str) -> Recipient:
+    return Recipient(who, f"{who}@example.net", timezone="UTC", email_opt_in=True)
+
+
+def send(scene: Scene) -> None:
+    """Send what is due, forever."""
+    with scene.ledger() as ledger, httpx.Client(base_url=scene.provider_url) as client:
+        channels = {ChannelName.EMAIL: SendGrid(SETTINGS, client)}
+        while True:
+            done = deliver(
+                ledger.engine, channels, now, 60, lease=Lease(duration=LEASE), in_flight=2, unheard_after=UNHEARD
+            )
+            time.sleep(0.0 if done.states else 0.01)
+
+
+def apply(scene: Scene) -> None:
+    """Apply the provider's events, in any order, some again, forever; say so only when they are in the ledger."""
+    with scene.ledger() as ledger, httpx.Client(base_url=scene.provider_url) as client:
+        while True:
+            events = client.get("/events").json()
+            with writing(ledger.engine).begin() as connection:
+                apply_events(connection, events, now())
+            client.post("/applied", json=[event["sg_event_id"] for event in events])
+            time.sleep(0.0 if events else 0.01)
+
+
+@dataclass
+class Crew:
+    """Processes that each do one kind of work until they are killed."""
+
+    scene: Scene
+    going: dict[int, Work] = field(default_factory=dict)
+
+    def start(self, work: Work) -> None:
+        child = os.fork()
+        if not child:
+            try:
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+                work(self.scene)
+            except BaseException as error:  # noqa: BLE001 - a process that fails must be seen to fail
+                print(f"{work.__name__}: {type(error).__name__}: {error}"[:400], file=sys.stderr, flush=True)
+            os._exit(1)
+        self.going[child] = work
+
+    def kill(self, child: int) -> Work:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return self.going.pop(child)
+
+    def kill_all(self) -> None:
+        for child in list(self.going):
+            self.kill(child)
+
+
+def endure(scene: Scene, kills: int, senders: int, seed: int) -> float:
+    """Kill and replace processes, then let the rest finish; return how many seconds it took."""
+    chance, begun = random.Random(seed), time.monotonic()
+    crew = Crew(scene)
+    scene.prepare()
+    scene.top_up()
+    try:
+        for work in (decide_on_people, apply, *[send] * senders):
+            crew.start(work)
+        victims = cycle([send, decide_on_people, send, apply])
+        for number in range(kills):
+            time.sleep(chance.uniform(0, LONGEST_LIFE_S))
+            kind = next(victims)
+            crew.start(crew.kill(chance.choice([child for child, work in crew.going.items() if work is kind])))
+            if number % 20 == 0:
+                scene.top_up()
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline and sum(scene.states()[name] for name in (*UNSETTLED, "undecided")):
+            time.sleep(0.2)
+    finally:
+        crew.kill_all()
+    return time.monotonic() - begun
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of everybody."""
+
+    messages: int
+    lost: int
+    twice: int
+    unsettled: int
+    seconds: float
+
+
+def judge(scene: Scene, seconds: float) -> Outcome:
+    """Hold the ledger against what the provider got."""
+    got: dict[str, int] = httpx.get(f"{scene.provider_url}/got").json()
+    states, ids = scene.states(), scene.message_ids()
+    never = sum(got.get(message_id, 0) == 0 for message_id in ids)
+    return Outcome(
+        messages=len(ids),
+        lost=never + scene.people - states["told"],
+        twice=sum(count > 1 for count in got.values()),
+        unsettled=sum(states[name] for name in UNSETTLED),
+        seconds=seconds,
+    )
+
+
+@contextmanager
+def ledgers(kind: str) -> Iterator[Callable[[], str]]:
+    """Give addresses of new ledgers on one kind of database."""
+    with tempfile.TemporaryDirectory() as folder:
+        if kind == "sqlite":
+            numbers = iter(range(99))
+            yield lambda: f"sqlite:///{folder}/{next(numbers)}.db"
+            return
+        postgres = importlib.import_module("tests.postgres")
+        with postgres.serve(Path(folder), postgres.programs()) as server:
+
+            def fresh() -> str:
+                name = next(server.names)
+                server.run(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
+                return str(server.url(name))
+
+            yield fresh
+
+
+def without_an_outbox(kills: int, seed: int) -> Outcome:
+    """Measure the sender that marks a message once it was answered, and after a crash sends what is not marked."""
+    chance, begun = random.Random(seed), time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, running(counting=True) as url:
+        marked = Path(folder)
+        total = kills * 10
+        for last in (False,) * kills + (True,):
+            child = os.fork()
+            if not child:
+                _send_unmarked(url, marked, total)
+                os._exit(0)
+            if not last:
+                time.sleep(chance.uniform(0.01, LONGEST_LIFE_S))
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        got: dict[str, int] = httpx.get(f"{url}/got").json()
+    twice = sum(count > 1 for count in got.values())
+    return Outcome(total, total - len(got), twice, 0, time.monotonic() - begun)
+
+
+def _send_unmarked(url: str, marked: Path, total: int) -> None:
+    with httpx.Client(base_url=url) as client:
+        for number in range(total):
+            mark = marked / str(number)
+            if not mark.exists():
+                to = {"to": [{"email": "a@example.net"}], "custom_args": {"message_id": str(number)}}
+                client.post("/v3/mail/send", json={"personalizations": [to]})
+                mark.touch()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run every set-up, print a table, and fail if anybody was told twice or forgotten."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.crashes", description=__doc__)
+    parser.add_argument("--kills", type=int, default=100, help="in each set-up (100)")
+    parser.add_argument("--senders", type=int, nargs="+", default=[1, 2, 4], help="processes that send (1 2 4)")
+    parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], help="sqlite postgresql")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments (1)")
+    options = parser.parse_args(arguments)
+    rows, found = [], []
+    for kind in options.databases:
+        with ledgers(kind) as fresh:
+            for senders in options.senders:
+                with running(counting=True) as provider:
+                    scene = Scene(fresh(), provider)
+                    seconds = endure(scene, options.kills, senders, options.seed)
+                    found.append(judge(scene, seconds))
+                rows.append(_row(f"{kind}, {senders} senders", options.kills, found[-1]))
+    rows.append(_row("without an outbox", options.kills, without_an_outbox(options.kills, options.seed)))
+    facts = {
+        "kills": float(options.kills * len(found)),
+        "messages": float(sum(one.messages for one in found)),
+        "lost": float(sum(one.lost for one in found)),
+        "twice": float(sum(one.twice for one in found)),
+        "unsettled": float(sum(one.unsettled for one in found)),
+    }
+    columns = ("set-up", "kills", "messages", "lost", "twice", "unsettled", "seconds")
+    report("Killed while deciding, sending and applying events", columns, rows, facts)
+    return int(facts["lost"] + facts["twice"] + facts["unsettled"] > 0)
+
+
+def _row(name: str, kills: int, one: Outcome) -> tuple[str, ...]:
+    return (
+        name,
+        str(kills),
+        f"{one.messages:,}",
+        str(one.lost),
+        str(one.twice),
+        str(one.unsettled),
+        f"{one.seconds:.0f}",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
