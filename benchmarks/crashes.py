@@ -30,7 +30,7 @@ from sqlalchemy import func, insert, select
 
 from benchmarks.mail_server import running
 from benchmarks.report import report
-from incidents.ledger.schema import incidents, notices, outbox, troubles
+from incidents.ledger.schema import deliveries, incidents, notices, outbox, troubles
 from incidents.ledger.store import Ledger, writing
 from incidents.model import Cause, Severity, Trouble, Verdict
 from notifiers.channels import SendGrid, SendGridSettings
@@ -40,7 +40,7 @@ from notifiers.deliver import deliver
 from notifiers.events import apply_events
 from notifiers.history import load_history
 from notifiers.model import ChannelName, Policy, Recipient
-from notifiers.outbox import Lease, State, enqueue
+from notifiers.outbox import Lease, Outcome, State, enqueue
 from notifiers.sharing import Sharing
 from telemetry.contract import Signal
 
@@ -73,10 +73,10 @@ class Scene:
     ledger_url: str
     provider_url: str
     people: int = 0
-    seen: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
+        """Open the ledger for a moment."""
         with Ledger(self.ledger_url) as ledger:
             yield ledger
 
@@ -84,7 +84,9 @@ class Scene:
         """Make the tables, and one outage."""
         with self.ledger() as ledger:
             ledger.upgrade()
-            empty = {column.name: [] for column in incidents.c if column.name in ("evidence", "alternatives", "chart")}
+            empty: dict[str, list[str]] = {
+                column.name: [] for column in incidents.c if column.name in ("evidence", "alternatives", "chart")
+            }
             row = {
                 "incident_id": "inc-1",
                 "signal": "buffering",
@@ -131,14 +133,21 @@ class Scene:
     def states(self) -> Counter[str]:
         """Messages by state, and how many people nobody decided on."""
         with self.ledger() as ledger, ledger.read() as connection:
-            counts = Counter(
-                dict(connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).all())
-            )
+            by_state = connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state))
+            counts: Counter[str] = Counter({row.state: row[1] for row in by_state})
             counts["undecided"] = connection.scalar(select(func.count()).where(troubles.c.decided.is_(False))) or 0
+            in_doubt = deliveries.c.outcome.in_([Outcome.UNKNOWN.value, Outcome.LOST.value])
+            counts["in doubt"] = connection.scalar(select(func.count()).where(in_doubt)) or 0
             counts["told"] = connection.scalar(select(func.count()).select_from(notices)) or 0
         return counts
 
+    def unfinished(self) -> int:
+        """Return how many people and messages are still on their way."""
+        states = self.states()
+        return sum(states[name] for name in (*UNSETTLED, "undecided"))
+
     def message_ids(self) -> list[str]:
+        """Return every message that was to be sent."""
         with self.ledger() as ledger, ledger.read() as connection:
             return list(connection.scalars(select(outbox.c.message_id)))
 
@@ -202,6 +211,7 @@ class Crew:
     going: dict[int, Work] = field(default_factory=dict)
 
     def start(self, work: Work) -> None:
+        """Begin a process that works until it is killed."""
         child = os.fork()
         if not child:
             try:
@@ -213,12 +223,14 @@ class Crew:
         self.going[child] = work
 
     def kill(self, child: int) -> Work:
+        """Kill one (-9), and return what it worked at."""
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         return self.going.pop(child)
 
     def kill_all(self) -> None:
+        """Kill them all."""
         for child in list(self.going):
             self.kill(child)
 
@@ -237,10 +249,10 @@ def endure(scene: Scene, kills: int, senders: int, seed: int) -> float:
             time.sleep(chance.uniform(0, LONGEST_LIFE_S))
             kind = next(victims)
             crew.start(crew.kill(chance.choice([child for child, work in crew.going.items() if work is kind])))
-            if number % 20 == 0:
+            if number % 5 == 0:
                 scene.top_up()
         deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline and sum(scene.states()[name] for name in (*UNSETTLED, "undecided")):
+        while time.monotonic() < deadline and scene.unfinished():
             time.sleep(0.2)
     finally:
         crew.kill_all()
@@ -248,25 +260,27 @@ def endure(scene: Scene, kills: int, senders: int, seed: int) -> float:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Fate:
     """What became of everybody."""
 
     messages: int
+    in_doubt: int
     lost: int
     twice: int
     unsettled: int
     seconds: float
 
 
-def judge(scene: Scene, seconds: float) -> Outcome:
+def judge(scene: Scene, seconds: float) -> Fate:
     """Hold the ledger against what the provider got."""
     got: dict[str, int] = httpx.get(f"{scene.provider_url}/got").json()
     states, ids = scene.states(), scene.message_ids()
-    never = sum(got.get(message_id, 0) == 0 for message_id in ids)
-    return Outcome(
+    never = len([message_id for message_id in ids if message_id not in got])
+    return Fate(
         messages=len(ids),
+        in_doubt=states["in doubt"],
         lost=never + scene.people - states["told"],
-        twice=sum(count > 1 for count in got.values()),
+        twice=len([count for count in got.values() if count > 1]),
         unsettled=sum(states[name] for name in UNSETTLED),
         seconds=seconds,
     )
@@ -291,13 +305,13 @@ def ledgers(kind: str) -> Iterator[Callable[[], str]]:
             yield fresh
 
 
-def without_an_outbox(kills: int, seed: int) -> Outcome:
+def without_an_outbox(kills: int, seed: int) -> Fate:
     """Measure the sender that marks a message once it was answered, and after a crash sends what is not marked."""
     chance, begun = random.Random(seed), time.monotonic()
     with tempfile.TemporaryDirectory() as folder, running(counting=True) as url:
         marked = Path(folder)
         total = kills * 10
-        for last in (False,) * kills + (True,):
+        for last in [*[False] * kills, True]:
             child = os.fork()
             if not child:
                 _send_unmarked(url, marked, total)
@@ -308,8 +322,8 @@ def without_an_outbox(kills: int, seed: int) -> Outcome:
                     os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
         got: dict[str, int] = httpx.get(f"{url}/got").json()
-    twice = sum(count > 1 for count in got.values())
-    return Outcome(total, total - len(got), twice, 0, time.monotonic() - begun)
+    twice = len([count for count in got.values() if count > 1])
+    return Fate(total, 0, total - len(got), twice, 0, time.monotonic() - begun)
 
 
 def _send_unmarked(url: str, marked: Path, total: int) -> None:
@@ -343,20 +357,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts = {
         "kills": float(options.kills * len(found)),
         "messages": float(sum(one.messages for one in found)),
+        "in_doubt": float(sum(one.in_doubt for one in found)),
         "lost": float(sum(one.lost for one in found)),
         "twice": float(sum(one.twice for one in found)),
         "unsettled": float(sum(one.unsettled for one in found)),
     }
-    columns = ("set-up", "kills", "messages", "lost", "twice", "unsettled", "seconds")
+    columns = ("set-up", "kills", "messages", "in doubt", "lost", "twice", "unsettled", "seconds")
     report("Killed while deciding, sending and applying events", columns, rows, facts)
     return int(facts["lost"] + facts["twice"] + facts["unsettled"] > 0)
 
 
-def _row(name: str, kills: int, one: Outcome) -> tuple[str, ...]:
+def _row(name: str, kills: int, one: Fate) -> tuple[str, ...]:
     return (
         name,
         str(kills),
         f"{one.messages:,}",
+        f"{one.in_doubt:,}",
         str(one.lost),
         str(one.twice),
         str(one.unsettled),

@@ -1,0 +1,191 @@
+"""How fast notices are decided, stored and sent: ``python -m benchmarks.delivery``.
+
+All against one server on loopback, in one run. Notices of an outage share their words and go up to a thousand a
+request; those of single people go one by one. The same bodies posted by a bare ``httpx.Client``, which remembers
+nothing, and by SendGrid's own client are what that is compared with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+from sendgrid import SendGridAPIClient
+from sqlalchemy import update
+
+from benchmarks.crashes import BRAND, POLICY, SETTINGS, Scene, now
+from benchmarks.mail_server import running
+from benchmarks.report import report
+from incidents.ledger.schema import outbox
+from incidents.ledger.store import Ledger
+from incidents.model import Cause, Severity, Trouble, Verdict
+from notifiers.channels import SendGrid
+from notifiers.channels.sendgrid import SEND_PATH
+from notifiers.compose import Composer, NoticeContext
+from notifiers.decide import decide
+from notifiers.deliver import deliver
+from notifiers.history import load_history
+from notifiers.model import ChannelName, Recipient
+from notifiers.outbox import Lease, Message, enqueue, messages
+from notifiers.sharing import Sharing
+from telemetry.contract import Signal
+
+PORTION = 5_000
+NAMES = ("Ada", "Bo", "Cem", "Dag", "Eve", "Flo", "Gus", "Ida")
+AIMS = {"decided_per_s": "5,000", "shared_recipients_per_s": "50,000", "individual_over_httpx": "0.9"}
+
+
+def people_of(count: int, start: int = 0) -> dict[str, Recipient]:
+    """Return invented people."""
+    names = [f"u-{start + number}" for number in range(count)]
+    return {
+        who: Recipient(who, f"{who}@example.net", NAMES[n % len(NAMES)], "en-GB", "Europe/London", "GB", True, True)
+        for n, who in enumerate(names)
+    }
+
+
+def trouble_of(who: str, moment: datetime, cause: Cause) -> Trouble:
+    """Return a trouble of somebody: of the outage, or their own."""
+    return Trouble(
+        subscriber_id=who,
+        problem=Signal.BUFFERING,
+        verdict=Verdict(cause, 0.95),
+        incident_id="inc-1" if cause is Cause.SERVICE else None,
+        since=moment - timedelta(minutes=30),
+        last_bad_time=moment,
+        impaired=3,
+        sessions=4,
+        severity=Severity.MAJOR,
+    )
+
+
+def decide_and_queue(ledger: Ledger, count: int, cause: Cause, start: int = 0) -> float:
+    """Decide on people, compose and store, a portion a transaction; return how many a second."""
+    sharing, moment = Sharing(Composer(Path("templates"))), datetime.now(UTC)
+    everyone = people_of(count, start)
+    found = [trouble_of(who, moment, cause) for who in everyone]
+    begun = time.perf_counter()
+    for at in range(0, count, PORTION):
+        some = found[at : at + PORTION]
+        recipients = {trouble.subscriber_id: everyone[trouble.subscriber_id] for trouble in some}
+        with ledger.write() as connection:
+            decisions = decide(some, recipients, load_history(connection, some, recipients, moment), POLICY, moment)
+            contexts = (NoticeContext.of(d, recipients[d.trouble.subscriber_id], BRAND) for d in decisions)
+            words = sharing.compose_all(contexts)
+            addresses = {who: str(person.email) for who, person in recipients.items()}
+            enqueue(connection, decisions, words, addresses, moment)
+    return count / (time.perf_counter() - begun)
+
+
+def send_all(ledger: Ledger, client: httpx.Client, in_flight: int) -> float:
+    """Send what is queued; return how many people a second."""
+    channels = {ChannelName.EMAIL: SendGrid(SETTINGS, client)}
+    begun = time.perf_counter()
+    done = deliver(ledger.engine, channels, now, 10**9, lease=Lease(duration=timedelta(minutes=2)), in_flight=in_flight)
+    return sum(done.states.values()) / (time.perf_counter() - begun)
+
+
+def make_alone(ledger: Ledger) -> None:
+    """Let no message go together with another."""
+    with ledger.write() as connection:
+        rows = connection.execute(outbox.select().add_columns(outbox.c.notice_id.label("subscriber_id"))).all()
+        for message in map(Message.filled, messages(connection, rows, {})):
+            words = {"subject": message.subject, "html": message.html, "text": message.text, "card": {}}
+            alone = {"body_key": None, "personal": None}
+            mine = outbox.c.message_id == message.message_id
+            connection.execute(update(outbox).where(mine).values(words | alone))
+
+
+def bodies_of(ledger: Ledger) -> list[bytes]:
+    """Return the requests that deliver sends for what is queued, one for each message."""
+    with httpx.Client() as client, ledger.read() as connection:
+        channel = SendGrid(SETTINGS, client)
+        rows = connection.execute(outbox.select().add_columns(outbox.c.notice_id.label("subscriber_id"))).all()
+        return [channel.encoded(message) for message in messages(connection, rows, {})]
+
+
+def post_all(bodies: Sequence[bytes], client: httpx.Client) -> float:
+    """Post bodies with a bare client; return how many a second."""
+    headers = {"Authorization": "Bearer SG.bench", "Content-Type": "application/json"}
+    begun = time.perf_counter()
+    for body in bodies:
+        client.post(SEND_PATH, content=body, headers=headers).raise_for_status()
+    return len(bodies) / (time.perf_counter() - begun)
+
+
+def post_by_sdk(bodies: Sequence[bytes], url: str) -> float:
+    """Post bodies with SendGrid's own client; return how many a second."""
+    import orjson  # noqa: PLC0415 - only to give the client what it wants
+
+    sdk = SendGridAPIClient("SG.bench", host=url)
+    documents = [orjson.loads(body) for body in bodies]
+    begun = time.perf_counter()
+    for document in documents:
+        sdk.client.mail.send.post(request_body=document)
+    return len(documents) / (time.perf_counter() - begun)
+
+
+def prepared(folder: Path, name: str) -> Ledger:
+    """Return a new ledger with an outage in it."""
+    url = f"sqlite:///{folder}/{name}.db"
+    Scene(url, "").prepare()
+    return Ledger(url)
+
+
+def measure_individual(folder: Path, url: str, count: int, rounds: int, in_flight: int) -> dict[str, float]:
+    """Measure the three ways in turn, several times, and return the medians."""
+    rates: dict[str, list[float]] = {"deliver": [], "httpx": [], "sdk": []}
+    for number in range(rounds):
+        with prepared(folder, f"one-{number}") as ledger, httpx.Client(base_url=url) as client:
+            decide_and_queue(ledger, count, Cause.HOUSEHOLD)
+            make_alone(ledger)
+            bodies = bodies_of(ledger)
+            ways: dict[str, Callable[[], float]] = {
+                "httpx": lambda: post_all(bodies, client),  # noqa: B023 - called before the next round
+                "deliver": lambda: send_all(ledger, client, in_flight),
+                "sdk": lambda: post_by_sdk(bodies[: count // 4], url),  # noqa: B023
+            }
+            for name in list(ways) if number % 2 else reversed(list(ways)):
+                rates[name].append(ways[name]())
+    return {name: statistics.median(found) for name, found in rates.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.delivery", description=__doc__)
+    parser.add_argument("--people", type=int, default=40_000, help="of the outage (40000)")
+    parser.add_argument("--individual", type=int, default=3_000, help="people with words of their own, a round (3000)")
+    parser.add_argument("--rounds", type=int, default=3, help="of sending them (3)")
+    parser.add_argument("--in-flight", type=int, default=2, help="requests at once (2)")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name, running(counting=False) as url:
+        folder = Path(name)
+        with prepared(folder, "shared") as ledger, httpx.Client(base_url=url) as client:
+            decided = decide_and_queue(ledger, options.people, Cause.SERVICE)
+            shared = send_all(ledger, client, options.in_flight)
+        one = measure_individual(folder, url, options.individual, options.rounds, options.in_flight)
+    facts = {
+        "decided_per_s": decided,
+        "shared_recipients_per_s": shared,
+        "individual_per_s": one["deliver"],
+        "httpx_per_s": one["httpx"],
+        "sdk_per_s": one["sdk"],
+        "individual_over_httpx": one["deliver"] / one["httpx"],
+        "individual_over_sdk": one["deliver"] / one["sdk"],
+    }
+    rows = [
+        (name, f"{value:,.2f}" if value < 100 else f"{value:,.0f}", AIMS.get(name, "")) for name, value in facts.items()
+    ]
+    report("Deciding and sending", ("measure", "reached", "aim"), rows, facts)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
