@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.pipeline import Detector, Pipeline, PipelineError, Writing
+from config.pipeline import Detector, Pipeline, PipelineError, Sending, Writing
 from config.settings import ChannelSettings, Settings
 from incidents.ledger.store import Ledger
 from incidents.watch import Watch
@@ -56,6 +56,7 @@ def open_pipeline(settings: Settings, clock: Clock) -> Iterator[Pipeline]:
             writing=Writing(Composer(template_folder(settings)), settings.brand.brand),
             channels=stack.enter_context(open_channels(settings, ledger)),
             lease=settings.schedules.lease,
+            sending=sending(settings),
         )
         stack.callback(pipeline.close_warehouse)
         yield pipeline
@@ -163,6 +164,12 @@ def make_links(settings: Settings) -> Links | None:
     return Links(web.public_url, web.link_secrets) if web.public_url and web.link_secrets else None
 
 
+def sending(settings: Settings) -> Sending:
+    """Return how messages are sent. The mailbox's files need no more than one hand."""
+    channels = settings.channels
+    return Sending(channels.in_flight if channels.uses_sendgrid else 1, channels.unheard_after)
+
+
 @contextmanager
 def open_channels(settings: Settings, ledger: Ledger) -> Iterator[Mapping[ChannelName, Channel]]:
     """Build what carries notices; the connection to SendGrid, if there is one, is closed at the end."""
@@ -182,12 +189,15 @@ def _account(channels: ChannelSettings, settings: Settings) -> SendGridSettings:
     sendgrid, brand = channels.sendgrid, settings.brand
     if sendgrid.api_key is None or sendgrid.sender is None:
         raise PipelineError("Mail goes through SendGrid, but its key or its sender is not set.")
+    links = make_links(settings)
     return SendGridSettings(
         api_key=sendgrid.api_key.get_secret_value(),
         sender=sendgrid.sender,
         sender_name=brand.service_name,
         reply_to=brand.reply_address,
         unsubscribe_url=sendgrid.unsubscribe_url,
+        unsubscribe_link=links.unsubscribe if links else None,
+        unsubscribe_group=sendgrid.unsubscribe_group,
         sandbox=sendgrid.sandbox,
         url=EU_URL if sendgrid.region == "eu" else GLOBAL_URL,
     )

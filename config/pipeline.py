@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from config.contacts import new_contacts, save_contacts
 from config.recipients import consents_of, count_subscribers, load_recipients, waiting_people
@@ -40,6 +40,7 @@ from notifiers.flood import stop_a_flood
 from notifiers.history import budget_left, load_history
 from notifiers.model import ChannelName, Decision, Policy, Recipient, reasons
 from notifiers.outbox import enqueue, record_decisions
+from notifiers.recheck import Consents
 from notifiers.release import release_due
 from notifiers.rollout import ask_for_large
 from notifiers.sharing import Sharing
@@ -124,6 +125,14 @@ class Writing:
     brand: Brand
 
 
+@dataclass(frozen=True)
+class Sending:
+    """How messages are sent; see `notifiers.deliver.deliver`."""
+
+    in_flight: int = 1
+    unheard_after: timedelta | None = None
+
+
 @dataclass
 class Pipeline:
     """The loop over one warehouse and one ledger.
@@ -150,6 +159,8 @@ class Pipeline:
         For how long somebody's own trouble, once found, is no news.
     lease
         How long a stage may take before another process may take over.
+    sending
+        How many requests are under way at once, and what becomes of unknown messages.
     exclusive
         Keep the warehouse open while sending: in a demo or a backfill nobody else waits for it.
     owner
@@ -166,6 +177,7 @@ class Pipeline:
     memory: timedelta = timedelta(days=28)
     own_memory: timedelta = timedelta(days=7)
     lease: timedelta = timedelta(minutes=30)
+    sending: Sending = field(default_factory=Sending)
     exclusive: bool = False
     owner: str = field(default_factory=this_process)
 
@@ -230,21 +242,7 @@ class Pipeline:
         if not self.exclusive:
             self.close_warehouse()
         consents = consents_of(waiting, recipients)
-        reports = [
-            deliver(self.ledger.engine, channels, self.clock, most, consents=consents, policy=self.policy)
-            for channels, most in self._within_budget()
-        ]
-        return added_up(reports)
-
-    def _within_budget(self) -> Iterator[tuple[Mapping[ChannelName, Channel], int]]:
-        """Give the channels to send by, each with how many messages: what its budget of the day has left."""
-        free = {name: it for name, it in self.channels.items() if self.policy.budget(name) is None}
-        if free:
-            yield free, MOST_AT_ONCE
-        for name in self.channels.keys() - free.keys():
-            left = budget_left(self.ledger.engine, name, self.policy, self.clock())
-            if left:
-                yield {name: self.channels[name]}, min(left, MOST_AT_ONCE)
+        return send_due(self.ledger.engine, self.channels, self.clock, self.policy, self.sending, consents=consents)
 
     def backlog(self, window: Window, longest: int) -> list[Window]:
         """Return the windows to run so that none is missed: those since the last finished one, then `window`.
@@ -352,6 +350,47 @@ class Pipeline:
         rendered = Sharing(self.writing.composer).compose_all(contexts)
         addresses = {who: recipient.email for who, recipient in recipients.items() if recipient.email}
         enqueue(connection, decisions, rendered, addresses, now)
+
+
+def send_due(
+    engine: Engine,
+    channels: Mapping[ChannelName, Channel],
+    clock: Clock,
+    policy: Policy,
+    sending: Sending,
+    *,
+    consents: Consents | None = None,
+    halted: Callable[[], bool] = lambda: False,
+) -> DeliveryReport:
+    """Send what is due, by each channel no more than its budget of the day has left."""
+    reports = [
+        deliver(
+            engine,
+            some,
+            clock,
+            most,
+            consents=consents,
+            policy=policy,
+            in_flight=sending.in_flight,
+            unheard_after=sending.unheard_after,
+            halted=halted,
+        )
+        for some, most in _within_budget(engine, channels, clock, policy)
+    ]
+    return added_up(reports)
+
+
+def _within_budget(
+    engine: Engine, channels: Mapping[ChannelName, Channel], clock: Clock, policy: Policy
+) -> Iterator[tuple[Mapping[ChannelName, Channel], int]]:
+    """Give the channels to send by, each with how many messages: what its budget of the day has left."""
+    free = {name: it for name, it in channels.items() if policy.budget(name) is None}
+    if free:
+        yield free, MOST_AT_ONCE
+    for name in channels.keys() - free.keys():
+        left = budget_left(engine, name, policy, clock())
+        if left:
+            yield {name: channels[name]}, min(left, MOST_AT_ONCE)
 
 
 def _count_changed(warehouse: Warehouse, window: Window) -> int:

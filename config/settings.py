@@ -283,7 +283,9 @@ class SendGridChannelSettings(Section):
     sender
         A verified sender address.
     unsubscribe_url
-        Where a click stops notices.
+        Where a click stops notices, if not on a signed link of our own (`web.public_url`).
+    unsubscribe_group
+        The number of the account's suppression group of these notices.
     sandbox
         SendGrid checks each request and sends nothing.
     region
@@ -293,6 +295,7 @@ class SendGridChannelSettings(Section):
     api_key: SecretStr | None = None
     sender: MailAddress | None = None
     unsubscribe_url: WebAddress | None = None
+    unsubscribe_group: AtLeastOne | None = None
     sandbox: bool = False
     region: Literal["global", "eu"] = "global"
 
@@ -304,10 +307,17 @@ class ChannelSettings(Section):
     ----------
     email
         `auto` is SendGrid where an API key is set, else the mailbox.
+    in_flight
+        Requests under way at once, of one sender.
+    unheard_after
+        After so long, an `unknown` message that the provider never spoke of is sent after all, if it spoke of all
+        others sent around then.
     sendgrid
         The account.
     """
 
+    in_flight: Annotated[int, Field(ge=1, le=64)] = 8
+    unheard_after: PositiveDuration = timedelta(hours=2)
     email: Literal["auto", "mailbox", "sendgrid"] = "auto"
     sendgrid: SendGridChannelSettings = SendGridChannelSettings()
 

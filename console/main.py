@@ -18,10 +18,12 @@ from console.commands import (
     ingest,
     labels,
     measures,
+    outbox,
     preview,
     replay,
     report,
     run,
+    send,
     serve,
     status,
     stop,
@@ -101,6 +103,8 @@ app.command()(stop.resume)
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(config.app, name="config")
 app.add_typer(drill.app, name="drill")
+app.command()(send.send)
+app.add_typer(outbox.app, name="outbox")
 app.add_typer(labels.app, name="labels")
 app.add_typer(status.app, name="status")
 

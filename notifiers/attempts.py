@@ -82,9 +82,9 @@ def claim(
         "until": now + lease.duration,
         "most": limit,
     }
-    taken = connection.execute(_CLAIM, values).all()
-    ordered = sorted(taken, key=lambda row: (row.next_attempt_time, row.body_key or "", row.message_id))
-    return messages(connection, ordered, {} if known is None else known)
+    ids = [row.message_id for row in connection.execute(_CLAIM, values)]
+    taken = connection.execute(_TAKEN, {"ids": ids}).all() if ids else []
+    return messages(connection, taken, {} if known is None else known)
 
 
 def _claim() -> ReturningUpdate[Any]:
@@ -104,16 +104,22 @@ def _claim() -> ReturningUpdate[Any]:
         .with_for_update(skip_locked=True, of=outbox)
         .cte("due")
     )
-    whose = select(notices.c.subscriber_id).where(notices.c.notice_id == outbox.c.notice_id)
     return (
         update(outbox)
         .where(outbox.c.message_id.in_(select(due.c.message_id)))
         .values(lease_owner=bindparam("owner"), lease_until=bindparam("until"))
-        .returning(outbox, whose.scalar_subquery().label("subscriber_id"))
+        .returning(outbox.c.message_id)
     )
 
 
 _CLAIM = _claim()
+_TAKEN = (
+    select(outbox, notices.c.subscriber_id)
+    .join(notices, notices.c.notice_id == outbox.c.notice_id)
+    .where(outbox.c.message_id.in_(bindparam("ids", expanding=True)))
+    .order_by(outbox.c.next_attempt_time, outbox.c.body_key, outbox.c.message_id)
+)
+"""Read afterwards: within the update's RETURNING, SQLite gives every row the subscriber of the first."""
 
 
 def begin(connection: Connection, taken: Sequence[Message], now: datetime, lease: Lease) -> list[Message]:
