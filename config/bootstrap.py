@@ -16,6 +16,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.pipeline import Detector, Pipeline, PipelineError, Sending, Writing
+from config.remedies import read_remedies
 from config.settings import ChannelSettings, Settings
 from incidents.ledger.store import Ledger
 from incidents.watch import Watch
@@ -53,7 +54,7 @@ def open_pipeline(settings: Settings, clock: Clock) -> Iterator[Pipeline]:
             own_memory=timedelta(days=settings.detection.own_days),
             clock=clock,
             policy=settings.notices.policy,
-            writing=Writing(Composer(template_folder(settings)), settings.brand.brand),
+            writing=Writing(make_composer(settings), settings.brand.brand),
             channels=stack.enter_context(open_channels(settings, ledger)),
             lease=settings.schedules.lease,
             sending=sending(settings),
@@ -156,6 +157,19 @@ def make_detector(settings: Settings, warehouse: Warehouse) -> Detector:
 def template_folder(settings: Settings) -> Path:
     """Return the folder of templates: people's own, or the packaged one."""
     return settings.paths.templates or Path(str(files("templates")))
+
+
+def make_composer(settings: Settings) -> Composer:
+    """Build what renders notices: people's own templates and remedies, or the packaged ones.
+
+    Raises
+    ------
+    SettingsError, CatalogueError
+        If the remedies or a language's catalogue cannot be used.
+    """
+    composer = Composer(template_folder(settings), read_remedies(settings.paths.remedies), make_links(settings))
+    composer.languages.check()
+    return composer
 
 
 def make_links(settings: Settings) -> Links | None:

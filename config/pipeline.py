@@ -38,7 +38,7 @@ from notifiers.decide import decide
 from notifiers.deliver import Clock, DeliveryReport, added_up, deliver
 from notifiers.flood import stop_a_flood
 from notifiers.history import budget_left, load_history
-from notifiers.model import ChannelName, Decision, Policy, Recipient, reasons
+from notifiers.model import ChannelName, Decision, Policy, Recipient, oddities, reasons
 from notifiers.outbox import enqueue, record_decisions
 from notifiers.recheck import Consents
 from notifiers.release import release_due
@@ -329,9 +329,9 @@ class Pipeline:
             history = load_history(connection, troubles, recipients, window.end, self.policy)
             decisions = decide(troubles, recipients, history, self.policy, window.end)
             flood = stop_a_flood(connection, decisions, self.policy, window.end)
-            self._record(connection, decisions, recipients, window.end)
+            odd = self._record(connection, decisions, recipients, window.end)
             self.ledger.mark_decided(connection, troubles)
-            counts = {**reasons(decisions), "released": released.released}
+            counts = {**reasons(decisions), "released": released.released, **odd}
             return counts | ({"stopped by a flood": 1} if flood else {})
 
         return apply
@@ -342,14 +342,16 @@ class Pipeline:
         decisions: Sequence[Decision],
         recipients: Mapping[str, Recipient],
         now: datetime,
-    ) -> None:
+    ) -> Counts:
+        """Store decisions and their words; return how many were odd, by what was odd about them."""
         if self.writing is None:
             record_decisions(connection, decisions)
-            return
+            return oddities(decisions)
         contexts = (_context(d, recipients, self.writing) for d in decisions if d.needs_words)
         rendered = Sharing(self.writing.composer).compose_all(contexts)
         addresses = {who: recipient.email for who, recipient in recipients.items() if recipient.email}
         enqueue(connection, decisions, rendered, addresses, now)
+        return oddities([*decisions, *rendered.values()])
 
 
 def send_due(

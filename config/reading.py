@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -59,7 +59,7 @@ def read_settings(path: Path | None = None, environment: Mapping[str, str] | Non
         If the file cannot be read, is not YAML, or has an unknown key or a wrong value.
     """
     path = path or DEFAULT_FILE
-    document = _Document.read(path)
+    document = Document.read(path)
     problems = [*document.duplicates(), *document.written_secrets()]
     if problems:
         raise SettingsError(problems)
@@ -88,7 +88,7 @@ def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
     return section if isinstance(section, dict) else {}
 
 
-class _Document:
+class Document:
     """A YAML file: its values, and the line on which each key stands."""
 
     def __init__(self, path: Path, node: yaml.Node | None, values: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ class _Document:
         self.values = values
 
     @classmethod
-    def read(cls, path: Path) -> _Document:
+    def read(cls, path: Path) -> Document:
         """Parse a file, or raise `SettingsError`."""
         try:
             loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
@@ -137,15 +137,15 @@ class _Document:
             if key in written:
                 yield f"{self.where(key)}: {_name(key)} is a secret: set {variable} in the environment."
 
-    def complaints(self, error: ValidationError) -> list[str]:
-        """Return each validation error as a sentence, in the order of lines."""
+    def complaints(self, error: ValidationError, model: type[BaseModel] | None = None) -> list[str]:
+        """Return each validation error as a sentence, in the order of lines; `model` is what the keys may be."""
         in_order = sorted(error.errors(), key=lambda details: self.line(details["loc"]))
-        return [self._complaint(details) for details in in_order]
+        return [self._complaint(details, model or Settings) for details in in_order]
 
-    def _complaint(self, details: ErrorDetails) -> str:
+    def _complaint(self, details: ErrorDetails, model: type[BaseModel]) -> str:
         key = details["loc"]
         if details["type"] == "extra_forbidden":
-            return f"{self.where(key)}: {_name(key)} is not a setting. {_suggestion(key)}".rstrip()
+            return f"{self.where(key)}: {_name(key)} is not a setting. {_suggestion(key, model)}".rstrip()
         reason = details["msg"].removeprefix("Value error, ").rstrip(".")
         if isinstance(details["input"], dict | BaseModel):
             return f"{self.where(key)}: {_name(key) or 'the settings'}: {reason}."
@@ -175,13 +175,13 @@ def _name(key: Key) -> str:
     return ".".join(str(part) for part in key)
 
 
-def _suggestion(key: Key) -> str:
-    close = get_close_matches(str(key[-1]), _fields_of(key[:-1]), n=1)
+def _suggestion(key: Key, model: type[BaseModel]) -> str:
+    close = get_close_matches(str(key[-1]), _fields_of(key[:-1], model), n=1)
     return f'Did you mean "{close[0]}"?' if close else ""
 
 
-def _fields_of(section: Key) -> list[str]:
-    model: Any = Settings
+def _fields_of(section: Key, model: Any) -> list[str]:  # noqa: ANN401 - annotations of models are of any type
     for name in section:
-        model = model.model_fields[name].annotation
-    return list(model.model_fields)
+        inner = model if isinstance(name, int) else model.model_fields[name].annotation
+        model = next((it for it in get_args(inner) if isinstance(it, type) and issubclass(it, BaseModel)), inner)
+    return list(getattr(model, "model_fields", {}))

@@ -30,7 +30,7 @@ from incidents.lifecycle import LifecycleRule
 from incidents.model import Severity
 from incidents.own import OwnRule
 from incidents.watch import WatchRule
-from notifiers.compose import Brand
+from notifiers.compose import Brand, Contact
 from notifiers.model import ChannelName, Policy
 
 
@@ -79,6 +79,7 @@ TimeOfDay = Annotated[time, BeforeValidator(_time_of_day), PlainSerializer(lambd
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 IssuerAddress = Annotated[str, AfterValidator(_issuer_address)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
+CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
@@ -112,12 +113,15 @@ class PathSettings(Section):
         Where the mailbox channel writes mails.
     templates
         An edited copy of the folder `templates/`; none means the one that comes with Prebuffer.
+    remedies
+        An edited copy of ``config/remedies.yaml``; likewise.
     """
 
     incoming: Path = Path("data/var/incoming")
     reports: Path = Path("data/var/reports")
     mailbox: Path = Path("data/var/mailbox")
     templates: Path | None = None
+    remedies: Path | None = None
 
 
 class WarehouseSettings(Section):
@@ -335,6 +339,21 @@ class ChannelSettings(Section):
         return self
 
 
+class ContactSettings(Section):
+    """How people of one country reach a person; what is absent is as everywhere.
+
+    Parameters
+    ----------
+    phone
+        A number as it is dialled there.
+    chat_url
+        Where support chats.
+    """
+
+    phone: str | None = None
+    chat_url: WebAddress | None = None
+
+
 class BrandSettings(Section):
     """Who writes, and how to reach them; see `notifiers.compose.Brand`.
 
@@ -344,8 +363,12 @@ class BrandSettings(Section):
         The streaming service, as its subscribers know it.
     reply_address
         Where replies to notices go.
-    chat_url, phone, preferences_url
+    chat_url, preferences_url, help_url
         Left out of notices where absent.
+    phone
+        In international form, so that it can be dialled from anywhere; a country's own goes to `contact`.
+    contact
+        By country, e.g. ``GB``: its own telephone number and chat.
     """
 
     service_name: str = Brand.service_name
@@ -353,11 +376,28 @@ class BrandSettings(Section):
     chat_url: WebAddress | None = None
     phone: str | None = None
     preferences_url: WebAddress | None = None
+    help_url: WebAddress | None = None
+    contact: dict[CountryCode, ContactSettings] = Field(default_factory=dict)
 
     @property
     def brand(self) -> Brand:
         """What the templates may say."""
-        return Brand(self.service_name, self.chat_url, self.phone, self.preferences_url)
+        contact = tuple((country, Contact(it.phone, it.chat_url)) for country, it in self.contact.items())
+        return Brand(
+            service_name=self.service_name,
+            chat_url=self.chat_url,
+            phone=self.phone,
+            preferences_url=self.preferences_url,
+            reply_address=self.reply_address,
+            help_url=self.help_url,
+            contact=contact,
+        )
+
+    @model_validator(mode="after")
+    def _check_phone(self) -> Self:
+        if self.phone is not None and not self.phone.startswith("+"):
+            raise ValueError("phone must begin with + and the country's code; a number of one country goes to contact")
+        return self
 
 
 class WebSettings(Section):

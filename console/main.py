@@ -27,6 +27,7 @@ from console.commands import (
     serve,
     status,
     stop,
+    templates,
     token,
     web,
     why,
@@ -34,11 +35,12 @@ from console.commands import (
 from console.output import complain
 from incidents.cases import CaseError
 from incidents.ledger.leases import LedgerError
+from notifiers.language import CatalogueError
 from notifiers.rollout import RolloutError
 from notifiers.stops import StopError
 from telemetry.errors import TelemetryError
 
-REFUSALS = (PipelineError, TelemetryError, LedgerError, CaseError, StopError, RolloutError)
+REFUSALS = (PipelineError, TelemetryError, LedgerError, CaseError, StopError, RolloutError, CatalogueError)
 """What the libraries raise when they cannot do what was asked; their messages are sentences."""
 FAILED, WRONG_USE = 1, 2
 SHOW_IT = "To see where, run it again as: prebuffer --traceback ..."
@@ -107,6 +109,7 @@ app.command()(send.send)
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(labels.app, name="labels")
 app.add_typer(status.app, name="status")
+app.add_typer(templates.app, name="templates")
 
 if __name__ == "__main__":
     app()

@@ -86,10 +86,11 @@ OWN_PREFIX = "own:"
 
 
 class TroubleKind(StrEnum):
-    """What a subscriber should hear: that there is a problem, or that it is over."""
+    """What a subscriber should hear: that there is a problem, that it is over, or that we named the wrong cause."""
 
     PROBLEM = "problem"
     ALL_CLEAR = "all_clear"
+    CORRECTION = "correction"
 
 
 @dataclass(frozen=True)

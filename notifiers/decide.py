@@ -117,6 +117,7 @@ def _order(trouble: Trouble) -> tuple[object, ...]:
         trouble.since,
         trouble.subscriber_id,
         trouble.episode,
+        trouble.kind,
     )
 
 

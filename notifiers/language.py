@@ -33,6 +33,8 @@ USUAL_REGION = {"en": "GB"}
 """Where a reader is taken to be who names a language only: day before month, and a clock of 24 hours."""
 OLD_NAMES = {"iw": "he", "ji": "yi", "in": "id", "no": "nb"}
 """Codes that ISO 639 has replaced, and devices still send."""
+LEAST_WRITTEN = 0.9
+"""Share of a catalogue's sentences that are translated before anybody is written to in it: not in half a language."""
 MOMENTS_KEPT = 8192
 """More than the minutes of a day in five languages: each is formatted once."""
 MAX_LOCALE_LENGTH = 35
@@ -41,6 +43,7 @@ ANSWERS_KEPT = 1024
 """More than there are locales in use; a bound, because they come from outside."""
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
 _LINE = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d\])?)\s+)?"([^"\\]|\\.)*")?')
+_PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]")
 _CONTEXT = "\x04"
 
 Plural = Callable[[int], int]
@@ -173,7 +176,11 @@ class Languages:
             If one of them is broken.
         """
         found = {path.name: _read_folder(path) for path in sorted(self.folder.glob("*/")) if path.is_dir()}
-        return {SOURCE_LANGUAGE: Catalogue()} | found
+        return {SOURCE_LANGUAGE: Catalogue()} | {tag: it for tag, it in found.items() if it is not None}
+
+    def check(self) -> None:
+        """Read every catalogue now; raise `CatalogueError` if one of them is broken."""
+        _ = self.catalogues
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
@@ -257,13 +264,15 @@ def _time(hour: int, minute: int, locale: Locale) -> str:
     return str(format_time(moment, "short", locale=locale)).replace("\u202f", "\u00a0")
 
 
-def _read_folder(folder: Path) -> Catalogue:
-    files = sorted(folder.glob("*.po"))
-    read = [read_catalogue(path) for path in files]
+def _read_folder(folder: Path) -> Catalogue | None:
+    """Return what a folder's catalogues translate, or None where that is not enough to write to anybody."""
+    read = [read_catalogue(path) for path in sorted(folder.glob("*.po"))]
     sentences: dict[str, Sequence[str]] = {}
     for catalog in read:
         sentences |= dict(_sentences(catalog))
-    return Catalogue(sentences, gettext.c2py(read[0].plural_expr)) if read else Catalogue()
+    if not sentences or len(sentences) < LEAST_WRITTEN * sum(map(len, read)):
+        return None
+    return Catalogue(sentences, gettext.c2py(read[0].plural_expr))
 
 
 def read_catalogue(path: Path) -> Catalog:
@@ -298,9 +307,27 @@ def _check_lines(path: Path, lines: Sequence[str]) -> None:
             )
 
 
+def misplaced(ids: Sequence[str], forms: Sequence[str]) -> list[str]:
+    """Return the placeholders that a translation has too many or, where it is no plural, has forgotten.
+
+    Such a translation is never used: the English sentence is better than one with a hole.
+    """
+    wanted = set().union(*map(placeholders, ids))
+    found = [placeholders(form) for form in forms]
+    forgotten = set() if len(ids) > 1 else wanted - found[0]
+    return sorted(forgotten | set().union(*found) - wanted)
+
+
+def placeholders(sentence: str) -> set[str]:
+    """Return what a sentence holds a place for, and ``%`` where a stray one would break it."""
+    stray = "%" in _PLACEHOLDER.sub("", sentence.replace("%%", "")) and _PLACEHOLDER.search(sentence)
+    return set(_PLACEHOLDER.findall(sentence)) | ({"%"} if stray else set())
+
+
 def _sentences(catalog: Catalog) -> Iterator[tuple[str, Sequence[str]]]:
     for message in catalog:
         forms = (message.string,) if isinstance(message.string, str) else tuple(message.string or ())
-        if message.id and not message.fuzzy and all(forms):
-            first = message.id if isinstance(message.id, str) else message.id[0]
+        ids = (message.id,) if isinstance(message.id, str) else tuple(message.id)
+        if message.id and not message.fuzzy and all(forms) and not misplaced(ids, forms):
+            first = ids[0]
             yield (f"{message.context}{_CONTEXT}{first}" if message.context else first), forms

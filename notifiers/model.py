@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 from incidents.model import Cause, Severity, Trouble, TroubleKind
 from notifiers.spread import share_of
@@ -58,9 +60,11 @@ HOLDING = frozenset({WithheldReason.QUIET_HOURS, WithheldReason.PROVIDER_BUDGET,
 
 
 class Note(StrEnum):
-    """Something odd about a recipient that did not stop the decision, kept so that it can be counted."""
+    """Something odd about a recipient or a verdict that did not stop the decision, kept so that it can be counted."""
 
     UNKNOWN_TIMEZONE = "unknown_timezone"
+    UNKNOWN_LOCALE = "unknown_locale"
+    UNKNOWN_VERDICT = "unknown_verdict"
 
 
 @dataclass(frozen=True)
@@ -370,3 +374,17 @@ def reasons(decisions: Iterable[Decision]) -> dict[str, int]:
         reason = decision.withheld_reason or "sent"
         counts[reason] = counts.get(reason, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: (item[0] != "sent", item[0])))
+
+
+class Noted(Protocol):
+    """A decision or its words, with what was odd about them."""
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """Oddities to count."""
+        ...
+
+
+def oddities(noted: Iterable[Noted]) -> dict[str, int]:
+    """Count what was odd about decisions and words, for ops: a locale that nobody wrote, an unknown time zone."""
+    return dict(sorted(Counter(note.value for it in noted for note in it.notes).items()))

@@ -11,14 +11,14 @@ from typing import Annotated
 
 import typer
 
-from config.bootstrap import open_ledger, template_folder
+from config.bootstrap import make_composer, open_ledger
 from config.pipeline import PipelineError
 from config.settings import Settings
 from console.arguments import ConfigOption
 from console.opening import now, settings_of
 from console.output import say
 from incidents.model import Cause, Incident, TroubleKind
-from notifiers.compose import Composer, NoticeContext, Rendered
+from notifiers.compose import NoticeContext, Rendered
 from notifiers.model import notice_id
 from telemetry.contract import Signal
 
@@ -89,7 +89,7 @@ def preview(
     if incident is not None:
         found = _find(settings, incident)
         context = replace(context, problem=found.signal, cause=found.verdict.cause, since=found.onset_time)
-    rendered = Composer(template_folder(settings)).compose(context)
+    rendered = make_composer(settings).compose(context)
     _hand_over(_in_form(rendered, form), file)
 
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from config.pipeline import Pipeline, Writing
+from config.remedies import read_remedies
 from detectors.finding import Cohort
 from incidents.ledger.store import Ledger
 from incidents.model import Cause, Incident, Severity, Trouble, Verdict
@@ -161,7 +162,7 @@ class Desk:
             "make_detector": lambda warehouse: FailureDetector(warehouse.connection),
             "clock": lambda: self.time,
             "policy": Policy(holdout_share=0.0),
-            "writing": Writing(Composer(self.templates), Brand()),
+            "writing": Writing(Composer(self.templates, read_remedies()), Brand()),
             "channels": self.channels,
         }
         return _Opened(Pipeline(**parts | options))

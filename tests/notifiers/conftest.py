@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, insert
 
+from config.remedies import read_remedies
 from incidents.ledger import schema
 from incidents.ledger.store import Ledger
 from incidents.model import Cause, Severity, Trouble, TroubleKind, Verdict
-from notifiers.compose import Brand, Composer, NoticeContext
+from notifiers.compose import Brand, Composer, Contact, NoticeContext
 from notifiers.decide import decide
 from notifiers.model import Decision, History, Policy, Recipient
 from telemetry.contract import Signal
@@ -141,7 +142,7 @@ def add_incident(engine) -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def composer(root) -> Composer:
-    return Composer(root / "templates")
+    return Composer(root / "templates", read_remedies())
 
 
 @pytest.fixture(scope="session")
@@ -149,7 +150,7 @@ def brand() -> Brand:
     return Brand(
         service_name="Lumen",
         chat_url="https://help.lumen.example/chat",
-        phone="0800 123 456",
+        contact=(("GB", Contact(phone="0800 123 456")),),
         preferences_url="https://lumen.example/notices",
     )
 
@@ -172,6 +173,7 @@ def context(brand) -> Callable[..., NoticeContext]:
             "display_name": "Ada",
             "locale": "en-GB",
             "timezone": "Europe/London",
+            "country": "GB",
         }
         return NoticeContext(**(values | changes))
 

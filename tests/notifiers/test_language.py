@@ -16,7 +16,10 @@ HEADER = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n'
 POLISH = '"Plural-Forms: nplurals=3; plural=(n==1 ? 0 : n%10>=2 && n%10<=4 && (n%100<10 || n%100>=20) ? 1 : 2);\\n"\n'
 FILES = {
     "de": '\nmsgid "Hello"\nmsgstr "Guten Tag"\n\nmsgid "Bye"\nmsgstr "Auf Wiedersehen"\n',
-    "de-AT": '\nmsgid "Hello"\nmsgstr "Grüß Gott"\n\n#, fuzzy\nmsgid "Bye"\nmsgstr "Falsch"\n',
+    "de-AT": '\nmsgid "Hello"\nmsgstr "Grüß Gott"\n',
+    "fr": '\nmsgid "Hello"\nmsgstr "Bonjour"\n\n#, fuzzy\nmsgid "Bye"\nmsgstr "Faux"\n'
+    + "".join(f'\nmsgid "{number}"\nmsgstr "{number}"\n' for number in range(20))
+    + '\nmsgid "Dear %(name)s"\nmsgstr "Cher %(nom)s"\n',
     "pt-BR": '\nmsgid "Hello"\nmsgstr "Olá"\n',
     "he": '\nmsgctxt "noon"\nmsgid "Hello"\nmsgstr "צהריים טובים"\n',
     "ar": '\nmsgid "Hello"\nmsgstr ""\n',
@@ -71,7 +74,16 @@ def test_a_sentence_falls_back_to_the_language_and_then_to_english(languages):
         "Auf Wiedersehen",
         "Never translated",
     ]
-    assert languages.of("ar").gettext("Hello") == "Hello"
+
+
+def test_a_guess_of_a_translation_and_one_with_a_wrong_placeholder_are_never_sent(languages):
+    french = languages.of("fr")
+    assert [french.gettext(it) for it in ("Hello", "Bye", "Dear %(name)s")] == ["Bonjour", "Bye", "Dear %(name)s"]
+
+
+def test_a_language_of_which_little_is_written_is_none_yet(languages):
+    assert "ar" not in languages.tags
+    assert (languages.of("ar").tag, languages.of("ar").known) == ("en", False)
 
 
 def test_a_context_parts_what_english_says_alike(languages):
@@ -87,12 +99,7 @@ def test_plurals_follow_the_languages_own_rules(languages, count, said):
 
 
 def test_direction_is_the_scripts(languages):
-    assert {tag: languages.of(tag).direction for tag in ("en", "de", "he", "ar")} == {
-        "en": "ltr",
-        "de": "ltr",
-        "he": "rtl",
-        "ar": "rtl",
-    }
+    assert {tag: languages.of(tag).direction for tag in ("en", "de", "he")} == {"en": "ltr", "de": "ltr", "he": "rtl"}
 
 
 @pytest.mark.parametrize(

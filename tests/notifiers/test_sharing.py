@@ -11,6 +11,8 @@ from sqlalchemy import func, select
 
 from incidents.ledger.schema import bodies, outbox
 from incidents.model import Cause
+from notifiers.compose import Composer
+from notifiers.links import Links
 from notifiers.model import ChannelName
 from notifiers.outbox import Message, enqueue, load
 from notifiers.sharing import Sharing
@@ -46,6 +48,17 @@ def test_whatever_somebody_is_called(name, composer, context, noon):
 def test_whatever_the_name_and_the_case(name, notice_id, composer, context, noon):
     ada = context(display_name=name, notice_id=notice_id)
     assert shared(composer, ada, noon) == alone(composer, ada)
+
+
+def test_signed_links_are_put_in_whole_in_whatever_order(composer, context, noon):
+    signing = Composer(composer.template_dir, composer.remedies, Links("https://notices.lumen.example", ["x" * 40]))
+    ada = context(subscriber_id="u-7", since=noon.replace(second=31))
+    words = Sharing(signing).compose(ada)
+    turned = replace(words, personal=dict(reversed(words.personal.items())))
+    for body in (words, turned):
+        mail = message(body, noon, ada.notice_id).filled()
+        assert (mail.subject, mail.html, mail.text, mail.card) == alone(signing, ada)
+        assert "https://notices.lumen.example/preferences/" in mail.text
 
 
 def test_people_told_the_same_share_one_body_and_others_do_not(composer, context):
