@@ -30,6 +30,7 @@ from sqlalchemy import func, insert, select
 
 from benchmarks.mail_server import running
 from benchmarks.report import report
+from config.remedies import read_remedies
 from incidents.ledger.schema import deliveries, incidents, notices, outbox, troubles
 from incidents.ledger.store import Ledger, writing
 from incidents.model import Cause, Severity, Trouble, Verdict
@@ -157,7 +158,7 @@ Work = Callable[[Scene], None]
 
 def decide_on_people(scene: Scene) -> None:
     """Decide on some people at a time, forever."""
-    composer = Composer(Path("templates"))
+    composer = Composer(Path("templates", read_remedies()))
     sharing = Sharing(composer)
     with scene.ledger() as ledger:
         while True:
