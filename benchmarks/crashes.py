@@ -158,7 +158,7 @@ Work = Callable[[Scene], None]
 
 def decide_on_people(scene: Scene) -> None:
     """Decide on some people at a time, forever."""
-    composer = Composer(Path("templates", read_remedies()))
+    composer = Composer(Path("templates"), read_remedies())
     sharing = Sharing(composer)
     with scene.ledger() as ledger:
         while True:

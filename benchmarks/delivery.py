@@ -69,7 +69,7 @@ def trouble_of(who: str, moment: datetime, cause: Cause) -> Trouble:
 
 def decide_and_queue(ledger: Ledger, count: int, cause: Cause, start: int = 0) -> float:
     """Decide on people, compose and store, a portion a transaction; return how many a second."""
-    sharing, moment = Sharing(Composer(Path("templates", read_remedies()))), datetime.now(UTC)
+    sharing, moment = Sharing(Composer(Path("templates"), read_remedies())), datetime.now(UTC)
     everyone = people_of(count, start)
     found = [trouble_of(who, moment, cause) for who in everyone]
     begun = time.perf_counter()
