@@ -545,6 +545,18 @@ class ScheduleSettings(Section):
         return self
 
 
+class DigestSettings(Section):
+    """The weekly digest.
+
+    Parameters
+    ----------
+    leads
+        Mail addresses of those who get it; none means that nobody does.
+    """
+
+    leads: tuple[MailAddress, ...] = ()
+
+
 class Settings(Section):
     """Everything that people may set."""
 
@@ -559,3 +571,4 @@ class Settings(Section):
     web: WebSettings = WebSettings()
     console: ConsoleSettings = ConsoleSettings()
     schedules: ScheduleSettings = ScheduleSettings()
+    digest: DigestSettings = DigestSettings()

@@ -14,6 +14,7 @@ from console.commands import (
     approvals,
     config,
     demo,
+    digest,
     drill,
     ingest,
     labels,
@@ -98,6 +99,7 @@ app.command()(preview.preview)
 app.command()(serve.serve)
 app.command()(web.web)
 app.command()(measures.measures)
+app.command()(digest.digest)
 app.command()(token.token)
 app.command()(why.why)
 app.command()(stop.stop)

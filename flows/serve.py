@@ -13,12 +13,13 @@ from typing import Any
 from prefect import Flow, serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
-from prefect.schedules import Interval, Schedule
+from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.types.entrypoint import EntrypointType
 
 from config.settings import ScheduleSettings
 from flows.detect import detect
+from flows.digest import digest
 from flows.due import anchor
 from flows.ingest import ingest
 from flows.notify import notify
@@ -31,13 +32,16 @@ ON_DEMAND: tuple[Flow[Any, Any], ...] = (ingest, detect, notify, report)
 """Parts of the loop, to be started by hand; the pipeline runs them all."""
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 TAGS = ["prebuffer"]
+MONDAY_MORNING = "0 7 * * 1"
+"""When the weekly digest goes out, in UTC."""
 
 
 def deployments(schedules: ScheduleSettings, config: str | None) -> list[RunnerDeployment]:
-    """Return what is served: the pipeline every step, and its parts without a schedule."""
+    """Return what is served: the pipeline every step, the digest every week, and the parts without a schedule."""
     every_step = Interval(schedules.step, anchor_date=anchor(schedules), timezone="UTC")
     return [
         _deployment(pipeline, config, schedule=every_step),
+        _deployment(digest, config, schedule=Cron(MONDAY_MORNING, timezone="UTC")),
         *(_deployment(part, config) for part in ON_DEMAND),
     ]
 
