@@ -25,6 +25,7 @@ from sqlalchemy import Connection, Engine
 from config.contacts import new_contacts, save_contacts
 from config.recipients import consents_of, count_subscribers, load_recipients, waiting_people
 from config.runner import is_gone, this_process
+from config.traits import load_regions, save_traits
 from incidents.ledger import leases
 from incidents.ledger.leases import Lease
 from incidents.ledger.store import Ledger
@@ -321,6 +322,7 @@ class Pipeline:
         people = {trouble.subscriber_id for trouble in troubles} | set(waiting)
         recipients = load_recipients(self.warehouse.connection, people)
         base = count_subscribers(self.warehouse.connection)
+        regions = load_regions(self.warehouse.connection, {trouble.subscriber_id for trouble in troubles})
 
         def apply(connection: Connection) -> Counts:
             save_contacts(connection, asked_for_help)
@@ -330,6 +332,7 @@ class Pipeline:
             decisions = decide(troubles, recipients, history, self.policy, window.end)
             flood = stop_a_flood(connection, decisions, self.policy, window.end)
             odd = self._record(connection, decisions, recipients, window.end)
+            save_traits(connection, decisions, recipients, regions)
             self.ledger.mark_decided(connection, troubles)
             counts = {**reasons(decisions), "released": released.released, **odd}
             return counts | ({"stopped by a flood": 1} if flood else {})

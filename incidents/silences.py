@@ -19,7 +19,7 @@ from incidents.cases import EditedMeanwhileError, ReviewError, text_of
 from incidents.ledger import audit
 from incidents.ledger.casework import expected_incidents, silences
 from incidents.ledger.rows import incident_from
-from incidents.ledger.schema import incidents
+from incidents.ledger.schema import incidents, notices
 from incidents.model import Incident, Trouble, TroubleKind
 from telemetry.contract import Signal
 from telemetry.time import utc
@@ -33,6 +33,8 @@ STILL_OF_USE = timedelta(days=2)
 PRICE_CLASSES = frozenset({"payment", "entitlement"})
 """Refusals that a change of prices or plans explains; others, such as DRM, are no part of it."""
 
+SILENCED = "silenced"
+"""Why people are not told meanwhile; the code of `notifiers.model.WithheldReason`."""
 _PLAIN = (
     "silence_id",
     "from_time",
@@ -201,6 +203,7 @@ def end(connection: Connection, silence_id: str, author: str, now: datetime, *, 
     if silence.end <= now:
         raise ReviewError("This silence is over already.")
     _change(connection, silence, seen, ended_time=now, ended_by=author)
+    _let_go(connection, silence_id, now)
     audit.record(connection, author, "silence.ended", f"silence:{silence_id}", {}, now)
     return silence_of(connection, silence_id)
 
@@ -214,6 +217,7 @@ def extend(
         raise ReviewError("This silence is over already: plan another.")
     _, until = _times(silence.from_time, until_time, now)
     _change(connection, silence, seen, until_time=until)
+    _let_go(connection, silence_id, until)
     detail = {"from": silence.until_time.isoformat(), "to": until.isoformat()}
     audit.record(connection, author, "silence.moved", f"silence:{silence_id}", detail, now)
     mark_expected(connection, now)
@@ -274,10 +278,56 @@ def expected(connection: Connection, incident_ids: Sequence[str]) -> dict[str, S
     return {row["incident_id"]: _silence(row) for row in rows}
 
 
+def silenced(
+    connection: Connection, troubles: Sequence[Trouble], countries: Mapping[str, str | None], now: datetime
+) -> dict[tuple[str, str], datetime | None]:
+    """Return whose trouble is part of a planned event, by subscriber_id and episode.
+
+    Parameters
+    ----------
+    connection
+        The ledger's; only read.
+    troubles
+        About to be decided on.
+    countries
+        Where people are, by subscriber_id: for troubles of their own.
+    now
+        Aware UTC.
+
+    Returns
+    -------
+    dict
+        Until when nobody is told: the silence's end where an incident may outlast it. None where nothing will be said
+        at all: of a trouble of one's own, and of what came to light when the event was over.
+    """
+    known = planned(connection, now - STILL_OF_USE)
+    if not known:
+        return {}
+    ids = {trouble.incident_id for trouble in troubles if trouble.incident_id}
+    rows = connection.execute(select(incidents).where(incidents.c.incident_id.in_(ids))).mappings() if ids else ()
+    struck = {row["incident_id"]: incident_from(row) for row in rows}
+    found: dict[tuple[str, str], datetime | None] = {}
+    for trouble in troubles:
+        incident, country = struck.get(trouble.incident_id or ""), countries.get(trouble.subscriber_id)
+        silence = next((it for it in known if it.covers_trouble(trouble, incident, country)), None)
+        if silence is not None:
+            may_outlast = incident is not None and silence.is_in_force(now)
+            found[trouble.subscriber_id, trouble.episode] = silence.end if may_outlast else None
+    return found
+
+
 def acts_on(connection: Connection, silence_id: str) -> list[str]:
     """Return the incidents that a silence covers, by id."""
     query = select(expected_incidents.c.incident_id).where(expected_incidents.c.silence_id == silence_id)
     return sorted(connection.scalars(query))
+
+
+def _let_go(connection: Connection, silence_id: str, at: datetime) -> None:
+    """Let the notices that wait for the end of a silence be looked at again when it is over."""
+    struck = select(expected_incidents.c.incident_id).where(expected_incidents.c.silence_id == silence_id)
+    waits = (notices.c.withheld_reason == SILENCED) & notices.c.release_time.is_not(None)
+    held = notices.c.incident_id.in_(struck) & waits
+    connection.execute(update(notices).where(held).values(release_time=at))
 
 
 def _change(connection: Connection, silence: Silence, seen: int, **values: Any) -> None:  # noqa: ANN401

@@ -15,10 +15,11 @@ reason why nobody is told. The first reason wins. The order, and what each one a
 10. `holdout`: is the person among those never told, so that the effect can be measured?
 11. `told_recently`: did they hear of the same cause a short while ago, and was it not over since?
 12. `frequency_cap`: have they had enough about this incident, or for their own day or week?
-13. `quiet_hours`: is it night where they are? Mail waits until morning. A card in the app wakes nobody, so who takes
+13. `silenced`: is it part of a planned event that goes on? Who has trouble still when that is over is told then.
+14. `quiet_hours`: is it night where they are? Mail waits until morning. A card in the app wakes nobody, so who takes
     cards gets one at once instead.
-14. `provider_budget`: has the channel carried all that it may today? The notice waits for the next day.
-15. `awaiting_approval`: is the audience large, and is it not yet this person's turn? `rollout_refused` if somebody
+15. `provider_budget`: has the channel carried all that it may today? The notice waits for the next day.
+16. `awaiting_approval`: is the audience large, and is it not yet this person's turn? `rollout_refused` if somebody
     said no to the rest.
 
 `notifiers.recheck` asks again, before anything is let go or sent, whatever may have changed.
@@ -35,6 +36,7 @@ from incidents.model import Severity, Trouble, TroubleKind
 from notifiers.gates.case import STRANGER, Case, Channels, Closed, Gate
 from notifiers.gates.news import contacted_support, expired, not_told, recovered, unknown_subscriber
 from notifiers.gates.patience import frequency_cap, holdout, in_holdout, quiet_hours, told_recently
+from notifiers.gates.planned import silenced
 from notifiers.gates.reach import no_address, no_consent, suppressed
 from notifiers.gates.volume import provider_budget, rollout
 from notifiers.model import ChannelName, Decision, History, Note, PastNotice, Policy, Recipient, notice_id
@@ -53,6 +55,7 @@ GATES: tuple[Gate, ...] = (
     holdout,
     told_recently,
     frequency_cap,
+    silenced,
     quiet_hours,
     provider_budget,
     rollout,

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, fun
 
 from incidents.ledger.schema import contacts, incidents, notices, outbox, suppressions
 from incidents.model import Cause, Trouble, TroubleKind
+from incidents.silences import silenced
 from notifiers import rollout
 from notifiers.address import normalised
 from notifiers.model import (
@@ -68,6 +69,7 @@ def load_history(
         contacts=_contacts(connection, people, min((trouble.since for trouble in troubles), default=now)),
         spent=spent_today(connection, now) if policy is not None and policy.has_budget else {},
         rollouts=rollout.read(connection, episodes),
+        silenced=silenced(connection, troubles, {who: it.country for who, it in recipients.items()}, now),
     )
 
 

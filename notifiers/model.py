@@ -49,13 +49,21 @@ class WithheldReason(StrEnum):
     HOLDOUT = "holdout"
     TOLD_RECENTLY = "told_recently"
     FREQUENCY_CAP = "frequency_cap"
+    SILENCED = "silenced"
     QUIET_HOURS = "quiet_hours"
     PROVIDER_BUDGET = "provider_budget"
     AWAITING_APPROVAL = "awaiting_approval"
     ROLLOUT_REFUSED = "rollout_refused"
 
 
-HOLDING = frozenset({WithheldReason.QUIET_HOURS, WithheldReason.PROVIDER_BUDGET, WithheldReason.AWAITING_APPROVAL})
+HOLDING = frozenset(
+    {
+        WithheldReason.SILENCED,
+        WithheldReason.QUIET_HOURS,
+        WithheldReason.PROVIDER_BUDGET,
+        WithheldReason.AWAITING_APPROVAL,
+    }
+)
 """Reasons that only put off: the notice is rendered and waits, and its `release_time` is set while it does."""
 
 
@@ -282,6 +290,9 @@ class History:
         Notices by channel that were sent, or let go, on this day of UTC.
     rollouts
         Of the episodes that go in stages.
+    silenced
+        Whose trouble is part of a planned event, by subscriber_id and episode: until when, or None where nothing will
+        be said at all.
     """
 
     notices: Mapping[str, tuple[PastNotice, ...]] = field(default_factory=dict)
@@ -290,6 +301,7 @@ class History:
     contacts: Mapping[str, tuple[SupportContact, ...]] = field(default_factory=dict)
     spent: Mapping[ChannelName, int] = field(default_factory=dict)
     rollouts: Mapping[str, Rollout] = field(default_factory=dict)
+    silenced: Mapping[tuple[str, str], datetime | None] = field(default_factory=dict)
 
     def of(self, subscriber_id: str) -> tuple[PastNotice, ...]:
         """Earlier rows about one person."""

@@ -24,6 +24,10 @@ REASONS: Mapping[WithheldReason, tuple[str, str]] = {
     WithheldReason.HOLDOUT: ("Held out", "A small share is never told, so that the effect can be measured."),
     WithheldReason.TOLD_RECENTLY: ("Told recently", "They just heard about this same cause."),
     WithheldReason.FREQUENCY_CAP: ("Heard enough", "They have had as many notices as one person should get."),
+    WithheldReason.SILENCED: (
+        "Planned event",
+        "Somebody planned it. Who has trouble still when it is over is told then.",
+    ),
     WithheldReason.QUIET_HOURS: (
         "Night where they are",
         "It waits for their morning, and is dropped if it is over by then.",

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, literal, or_, select
 
+from incidents.ledger.casework import expected_incidents, silences
 from incidents.ledger.schema import (
     contacts,
     incidents,
@@ -25,6 +26,7 @@ from incidents.ledger.schema import (
     troubles,
 )
 from incidents.model import Cause, Severity, TroubleKind
+from incidents.silences import PRICE_CLASSES, SilenceKind
 from notifiers.gates.case import Closed
 from notifiers.gates.news import ABOUT_PLAYBACK, ABOUT_THE_ACCOUNT
 from notifiers.gates.patience import release_after_quiet
@@ -32,6 +34,7 @@ from notifiers.local_time import zone
 from notifiers.model import Category, ChannelName, Policy, Rollout, RolloutState, WithheldReason
 from notifiers.outbox import Stage, State
 from notifiers.preferences import SHARED_CAUSES
+from telemetry.time import Window
 
 Consents = Callable[[str, ChannelName], bool]
 """Whether the subscriber list still agrees to a channel for a subscriber_id; it may have changed since the decision."""
@@ -51,6 +54,8 @@ class Standing:
         What its person chose for its category and channel; None where the subscriber list decides.
     helped
         Whether its person asked support about it since it began, and was not left without an answer.
+    planned
+        From when until when its incident is a planned event.
     """
 
     notice_id: str
@@ -67,6 +72,7 @@ class Standing:
     suppressed: bool
     timezone: str | None
     rollout: Rollout | None
+    planned: Window | None = None
 
     def objection(self, now: datetime, consents: Consents | None = None) -> WithheldReason | None:
         """Return why the notice is no longer wanted, or None if it still is."""
@@ -90,6 +96,9 @@ class Standing:
 
     def wait(self, now: datetime, policy: Policy) -> Closed | None:
         """Return what puts a wanted notice off, and until when; None if it may go now."""
+        is_problem = self.kind is TroubleKind.PROBLEM
+        if is_problem and self.planned is not None and self.planned.start <= now < self.planned.end:
+            return Closed(WithheldReason.SILENCED, self.planned.end)
         if self.channel is ChannelName.EMAIL and self.severity not in policy.pass_quiet:
             morning = release_after_quiet(now.astimezone(zone(self.timezone)), self.subscriber_id, policy)
             if morning is not None:
@@ -126,6 +135,8 @@ def _standings() -> Select[Any]:
         .outerjoin(troubles, found)
         .outerjoin(preferences, _chosen())
         .outerjoin(rollouts, rollouts.c.episode == notices.c.episode)
+        .outerjoin(expected_incidents, expected_incidents.c.incident_id == notices.c.incident_id)
+        .outerjoin(silences, silences.c.silence_id == expected_incidents.c.silence_id)
     )
     return select(
         notices,
@@ -139,6 +150,8 @@ def _standings() -> Select[Any]:
         troubles.c.severity,
         preferences.c.allowed,
         _helped().label("helped"),
+        troubles.c.error_class,
+        *(silences.c[name].label(f"planned_{name}") for name in ("kind", "from_time", "until_time", "ended_time")),
         *(rollouts.c[name].label(f"rollout_{name}") for name in ("audience", "allowed_share", "state", "asked_time")),
     ).select_from(joined)
 
@@ -188,7 +201,17 @@ def _standing(row: Row[Any]) -> Standing:
         suppressed=row.suppressed_address is not None,
         timezone=row.timezone,
         rollout=_rollout(row),
+        planned=_planned(row),
     )
+
+
+def _planned(row: Row[Any]) -> Window | None:
+    if row.planned_kind is None:
+        return None
+    if row.planned_kind == SilenceKind.PRICE_CHANGE.value and row.error_class not in PRICE_CLASSES:
+        return None
+    end = min(row.planned_ended_time or row.planned_until_time, row.planned_until_time)
+    return Window(row.planned_from_time, end) if row.planned_from_time < end else None
 
 
 def _rollout(row: Row[Any]) -> Rollout | None:

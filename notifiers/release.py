@@ -1,4 +1,4 @@
-"""Lets go what was held back: by quiet hours, by a budget, or until somebody said yes."""
+"""Lets go what was held back: by a planned event, by quiet hours, by a budget, or until somebody said yes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from notifiers.recheck import Consents, Standing, standings
 
 OUTLASTED = frozenset({WithheldReason.EXPIRED, WithheldReason.RECOVERED})
 """Objections that only time raised: what held the notice back is why these people were not told; the row says so."""
-BY_THE_CLOCK = (WithheldReason.QUIET_HOURS.value, WithheldReason.PROVIDER_BUDGET.value)
+BY_THE_CLOCK = (
+    WithheldReason.SILENCED.value,
+    WithheldReason.QUIET_HOURS.value,
+    WithheldReason.PROVIDER_BUDGET.value,
+)
 
 
 @dataclass(frozen=True)

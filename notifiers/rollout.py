@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Row, func, or_, select, update
 from incidents.ledger import audit
 from incidents.ledger.schema import incidents, notices, rollouts
 from incidents.model import Trouble, TroubleKind
+from incidents.silences import silenced
 from notifiers import stops
 from notifiers.insert import upsert
 from notifiers.model import HOLDING, Policy, Rollout, RolloutState
@@ -119,7 +120,12 @@ def ask_for_large(
     """
     if not policy.stages:
         return []
-    coming = Counter(it.incident_id for it in troubles if it.incident_id and it.kind is TroubleKind.PROBLEM)
+    quiet = silenced(connection, troubles, {}, now)
+    coming = Counter(
+        it.incident_id
+        for it in troubles
+        if it.incident_id and it.kind is TroubleKind.PROBLEM and (it.subscriber_id, it.episode) not in quiet
+    )
     episodes = [episode for episode in coming if episode is not None]
     known = read(connection, episodes)
     before = _told_or_held(connection, [episode for episode in episodes if episode not in known])

@@ -11,9 +11,9 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
-from incidents.ledger.casework import SUMS, notice_traits, rolled_days, service_days
+from incidents.ledger.casework import SUMS, expected_incidents, notice_traits, rolled_days, service_days
 from incidents.ledger.schema import contacts, notices
 from incidents.model import TroubleKind
 from notifiers.model import WithheldReason
@@ -109,7 +109,8 @@ def _sum_day(connection: Connection, day: date, now: datetime) -> None:
 
 
 def _people(connection: Connection, start: datetime) -> pd.DataFrame:
-    """Return the problem notices decided on in a day, earliest first."""
+    """Return the problem notices decided on in a day, earliest first; planned events tell nothing of notices."""
+    planned = select(expected_incidents.c.incident_id)
     query = (
         select(
             notices.c.subscriber_id,
@@ -123,6 +124,7 @@ def _people(connection: Connection, start: datetime) -> pd.DataFrame:
             notices.c.decided_time >= start,
             notices.c.decided_time < start + _DAY,
             notices.c.kind == TroubleKind.PROBLEM.value,
+            or_(notices.c.incident_id.is_(None), notices.c.incident_id.not_in(planned)),
         )
         .order_by(notices.c.decided_time, notices.c.notice_id)
     )

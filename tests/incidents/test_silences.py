@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from detectors.finding import Cohort
 from incidents.cases import EditedMeanwhileError, ReviewError
-from incidents.ledger import audit
+from incidents.ledger import audit, schema
 from incidents.ledger.store import Ledger
 from incidents.model import TroubleKind
 from incidents.silences import (
@@ -23,6 +24,7 @@ from incidents.silences import (
     plan,
     planned,
     silence_of,
+    silenced,
 )
 from telemetry.contract import Signal
 from tests.ledger.conftest import INCIDENT, OWN_TROUBLE, T0, TROUBLE
@@ -173,3 +175,32 @@ def test_each_kind_is_about_its_own_signals(ledger):
         assert planned_one(connection, kind=SilenceKind.PRICE_CHANGE).signals == (Signal.ACCESS,)
         assert Signal.ACCESS not in planned_one(connection, kind=SilenceKind.PREMIERE).signals
         assert planned_one(connection, signals=[Signal.STARTUP]).signals == (Signal.STARTUP,)
+
+
+def test_people_of_a_planned_event_wait_for_its_end_and_no_longer(ledger):
+    with ledger.write() as connection:
+        ledger.save_incidents(connection, [INCIDENT])
+        silence = planned_one(connection)
+        key = (TROUBLE.subscriber_id, TROUBLE.episode)
+        assert silenced(connection, [TROUBLE], {}, T0) == {key: UNTIL}
+        assert silenced(connection, [TROUBLE], {}, UNTIL + HOUR) == {key: None}
+        assert silenced(connection, [replace(TROUBLE, last_bad_time=UNTIL)], {}, UNTIL + HOUR) == {}
+        row = {
+            "notice_id": "n1",
+            "subscriber_id": TROUBLE.subscriber_id,
+            "episode": TROUBLE.episode,
+            "kind": "problem",
+            "decided_time": T0,
+            "problem": "buffering",
+            "cause": "service",
+            "incident_id": "inc-1",
+            "channel": "email",
+            "withheld_reason": "silenced",
+            "release_time": UNTIL,
+        }
+        connection.execute(schema.notices.insert().values(row))
+        released = select(schema.notices.c.release_time)
+        moved = extend(connection, silence.silence_id, UNTIL + HOUR, "ann", T0, seen=0)
+        assert connection.scalar(released) == UNTIL + HOUR
+        end(connection, silence.silence_id, "ann", T0, seen=moved.revision)
+        assert connection.scalar(released) == T0
