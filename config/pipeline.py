@@ -13,7 +13,7 @@ window, is finished. A run that is killed at any moment and run again leaves wha
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -26,10 +26,11 @@ from config.contacts import new_contacts, save_contacts
 from config.recipients import consents_of, count_subscribers, load_recipients, waiting_people
 from config.runner import is_gone, this_process
 from config.traits import load_regions, save_traits
+from incidents.afterwards import send_approved
 from incidents.ledger import leases
 from incidents.ledger.leases import Lease
 from incidents.ledger.store import Ledger
-from incidents.model import Incident
+from incidents.model import Incident, TroubleKind
 from incidents.quality import LATE_FOR, QualityNotice
 from incidents.silences import mark_expected
 from incidents.watch import Detection
@@ -39,7 +40,7 @@ from notifiers.decide import decide
 from notifiers.deliver import Clock, DeliveryReport, added_up, deliver
 from notifiers.flood import stop_a_flood
 from notifiers.history import budget_left, load_history
-from notifiers.model import ChannelName, Decision, Policy, Recipient, oddities, reasons
+from notifiers.model import ChannelName, Decision, History, Policy, Recipient, oddities, reasons
 from notifiers.outbox import enqueue, record_decisions
 from notifiers.recheck import Consents
 from notifiers.release import release_due
@@ -315,6 +316,8 @@ class Pipeline:
         return apply
 
     def _notify(self, window: Window) -> Apply:
+        with self.ledger.write() as connection:
+            send_approved(connection, window.end)
         with self.ledger.read() as connection:
             troubles = self.ledger.undecided_troubles(connection)
             waiting = waiting_people(connection, window.end)
@@ -331,7 +334,7 @@ class Pipeline:
             history = load_history(connection, troubles, recipients, window.end, self.policy)
             decisions = decide(troubles, recipients, history, self.policy, window.end)
             flood = stop_a_flood(connection, decisions, self.policy, window.end)
-            odd = self._record(connection, decisions, recipients, window.end)
+            odd = self._record(connection, decisions, recipients, history, window.end)
             save_traits(connection, decisions, recipients, regions)
             self.ledger.mark_decided(connection, troubles)
             counts = {**reasons(decisions), "released": released.released, **odd}
@@ -344,13 +347,14 @@ class Pipeline:
         connection: Connection,
         decisions: Sequence[Decision],
         recipients: Mapping[str, Recipient],
+        history: History,
         now: datetime,
     ) -> Counts:
         """Store decisions and their words; return how many were odd, by what was odd about them."""
         if self.writing is None:
             record_decisions(connection, decisions)
             return oddities(decisions)
-        contexts = (_context(d, recipients, self.writing) for d in decisions if d.needs_words)
+        contexts = (_context(d, recipients, history, self.writing) for d in decisions if d.needs_words)
         rendered = Sharing(self.writing.composer).compose_all(contexts)
         addresses = {who: recipient.email for who, recipient in recipients.items() if recipient.email}
         enqueue(connection, decisions, rendered, addresses, now)
@@ -404,6 +408,12 @@ def _count_changed(warehouse: Warehouse, window: Window) -> int:
     return int(changed)
 
 
-def _context(decision: Decision, recipients: Mapping[str, Recipient], writing: Writing) -> NoticeContext:
-    recipient = recipients[decision.trouble.subscriber_id]
-    return NoticeContext.of(decision, recipient, writing.brand)
+def _context(
+    decision: Decision, recipients: Mapping[str, Recipient], history: History, writing: Writing
+) -> NoticeContext:
+    trouble = decision.trouble
+    context = NoticeContext.of(decision, recipients[trouble.subscriber_id], writing.brand)
+    if trouble.kind is not TroubleKind.CORRECTION:
+        return context
+    read = (it.cause for it in history.of(trouble.subscriber_id) if it.episode == trouble.episode and it.told)
+    return replace(context, wrong_cause=next(read, None))

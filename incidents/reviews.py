@@ -2,7 +2,7 @@
 
 Every word is kept. The latest that settles something changes what comes next:
 
-- a false alarm is closed, its hours count as normal again, and who was told is to be put right;
+- a false alarm is closed, its hours count as normal again, and who was told hears that it is over;
 - an expected event silences its group for the rest of the event;
 - a wrong cause is replaced, for those found later too, and who read the wrong one is to be put right;
 - a wrong severity is replaced;
@@ -22,6 +22,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, select, update
 
 from incidents import cases
+from incidents.afterwards import CORRECTION_PREFIX, tell_it_is_over
 from incidents.cases import Case, ReviewError, text_of
 from incidents.ledger import audit
 from incidents.ledger.casework import cases as case_rows
@@ -34,8 +35,6 @@ from incidents.silences import LONGEST, SilenceKind, plan
 
 REST = timedelta(hours=24)
 """How long an expected event is taken to go on where nobody says until when."""
-CORRECTION_PREFIX = "correction:"
-"""Begins the key under which a correction waits for approval, before the incident's id."""
 
 
 class ReviewVerdict(StrEnum):
@@ -135,7 +134,7 @@ def review(
     ReviewError
         If a particular is missing or makes no sense; nothing is written.
     """
-    case = cases.case_of(connection, incident_id)
+    cases.case_of(connection, incident_id)
     note = text_of(particulars.note, "The note", needed=verdict is ReviewVerdict.NOTE)
     incident = _incident(connection, incident_id)
     columns, detail = _EFFECTS[verdict](connection, incident, particulars, now)
@@ -148,7 +147,7 @@ def review(
         connection, author, "case.reviewed", f"incident:{incident_id}", {"verdict": verdict.value, **detail}, now
     )
     _apply(connection, incident)
-    _follow(connection, incident, case, said, particulars)
+    _follow(connection, incident, said, particulars)
     return said
 
 
@@ -303,14 +302,14 @@ def _apply(connection: Connection, incident: Incident) -> None:
         connection.execute(update(troubles).where(undecided).values(words))
 
 
-def _follow(connection: Connection, incident: Incident, before: Case, said: Review, particulars: Particulars) -> None:
+def _follow(connection: Connection, incident: Incident, said: Review, particulars: Particulars) -> None:
     """Do what comes of a review outside the incident's own row."""
     now, detail = said.reviewed_time, said.detail
     if said.verdict is ReviewVerdict.EXPECTED_EVENT:
         _silence_the_rest(connection, incident, said, particulars)
-    elif said.verdict is ReviewVerdict.FALSE_ALARM and before.verdict != said.verdict.value:
-        _propose_correction(connection, incident, None, said)
-    elif said.verdict is ReviewVerdict.WRONG_CAUSE:
+    elif said.verdict is ReviewVerdict.FALSE_ALARM and incident.is_open:
+        tell_it_is_over(connection, incident, now)
+    elif said.verdict is ReviewVerdict.WRONG_CAUSE and particulars.cause is not None:
         _propose_correction(connection, incident, particulars.cause, said)
     elif said.verdict is ReviewVerdict.SPLIT and "parted" in detail:
         part = detail["parted"]
@@ -344,20 +343,20 @@ def _silence_the_rest(connection: Connection, incident: Incident, said: Review, 
         connection.execute(expected_incidents.insert().values(row))
 
 
-def _propose_correction(connection: Connection, incident: Incident, right: Cause | None, said: Review) -> None:
+def _propose_correction(connection: Connection, incident: Incident, right: Cause, said: Review) -> None:
     """Ask for approval to write to those who were told the wrong thing; nobody was told: there is nothing to ask."""
     told = (
         (notices.c.incident_id == incident.incident_id)
         & (notices.c.kind == TroubleKind.PROBLEM.value)
         & notices.c.withheld_reason.is_(None)
-        & (notices.c.cause != (right.value if right else ""))
+        & (notices.c.cause != right.value)
     )
     people = connection.scalar(select(func.count()).select_from(notices).where(told)) or 0
     if not people:
         return
     row = {
         "wrong_cause": incident.verdict.cause.value,
-        "right_cause": None if right is None else right.value,
+        "right_cause": right.value,
         "people": people,
         "proposed_by": said.author,
         "proposed_time": said.reviewed_time,

@@ -6,18 +6,29 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from config.pipeline import Writing
+from config.pipeline import _context as correction_context
+from config.remedies import read_remedies
+from console.report.pages import TEMPLATES
 from detectors.finding import Cohort
 from incidents import cases
+from incidents.afterwards import send_approved
 from incidents.cases import EditedMeanwhileError, ReviewError, UnknownIncidentError, hand_over
 from incidents.ledger import audit, casework, schema
 from incidents.ledger.store import Ledger
-from incidents.model import Cause, Severity
+from incidents.model import Cause, Severity, TroubleKind
 from incidents.reviews import Particulars, ReviewVerdict, labels, review, reviews_of, unreviewed
+from notifiers.compose import Composer
+from notifiers.context import Brand
+from notifiers.decide import decide
+from notifiers.history import load_history
+from notifiers.model import ChannelName, Policy, Recipient
 from tests.ledger.conftest import INCIDENT, T0, TROUBLE
 
 NOW = T0 + timedelta(hours=1)
+NOON = T0 + timedelta(hours=12)
 OTHER = replace(INCIDENT, incident_id="inc-2", affected_subscribers=5)
 
 
@@ -113,9 +124,58 @@ def test_who_was_told_the_wrong_cause_is_written_to_only_after_approval(ledger):
     assert rollout["allowed_share"] == 0
 
 
+def approve(ledger, state="approved"):
+    with ledger.write() as connection:
+        connection.execute(update(schema.rollouts).values(state=state))
+        return send_approved(connection, NOW)
+
+
+def test_an_approved_correction_goes_once_to_those_who_read_the_wrong_cause(ledger):
+    tell(ledger, 3)
+    tell(ledger, 1, cause="isp")
+    tell(ledger, 2, reason="holdout")
+    say(ledger, ReviewVerdict.WRONG_CAUSE, cause=Cause.ISP)
+    assert approve(ledger, "waiting") == 0
+    assert approve(ledger, "refused") == 0
+    assert approve(ledger) == 3
+    assert approve(ledger) == 0
+    with ledger.read() as connection:
+        found = [it for it in ledger.undecided_troubles(connection) if it.kind is TroubleKind.CORRECTION]
+    assert {(it.episode, it.verdict.cause, it.since) for it in found} == {("inc-1", Cause.ISP, T0)}
+    (correction,) = rows(ledger, casework.corrections)
+    assert correction["sent_time"] == NOW
+
+
+def test_a_correction_goes_the_way_its_notice_went_and_says_what_was_wrong(ledger):
+    tell(ledger, 1)
+    say(ledger, ReviewVerdict.WRONG_CAUSE, cause=Cause.ISP)
+    approve(ledger)
+    with ledger.read() as connection:
+        (trouble,) = [it for it in ledger.undecided_troubles(connection) if it.kind is TroubleKind.CORRECTION]
+        who = Recipient(trouble.subscriber_id, "a@example.com", email_opt_in=True, in_app_opt_in=True, timezone="UTC")
+        people = {trouble.subscriber_id: who}
+        history = load_history(connection, [trouble], people, NOON)
+    (decision,) = decide([trouble], people, history, Policy(), NOON)
+    assert (decision.withheld_reason, decision.channel) == (None, ChannelName.EMAIL)
+    writing = Writing(Composer(TEMPLATES, read_remedies()), Brand("Streamy"))
+    context = correction_context(decision, people, history, writing)
+    assert (context.wrong_cause, context.cause) == (Cause.SERVICE, Cause.ISP)
+    assert "A correction" in writing.composer.compose(context).subject
+
+
 def test_where_nobody_was_told_there_is_nothing_to_put_right(ledger):
-    say(ledger, ReviewVerdict.FALSE_ALARM)
+    say(ledger, ReviewVerdict.WRONG_CAUSE, cause=Cause.ISP)
     assert rows(ledger, casework.corrections) == []
+
+
+def test_who_was_told_of_a_false_alarm_hears_that_it_is_over(ledger):
+    tell(ledger, 2)
+    tell(ledger, 1, reason="no_consent")
+    say(ledger, ReviewVerdict.FALSE_ALARM)
+    say(ledger, ReviewVerdict.FALSE_ALARM)
+    with ledger.read() as connection:
+        kinds = [it.kind for it in ledger.undecided_troubles(connection)]
+    assert kinds.count(TroubleKind.ALL_CLEAR) == 2
 
 
 def test_an_expected_event_is_silent_for_its_rest(ledger):
