@@ -13,6 +13,7 @@ from config.reading import SettingsError
 from console.commands import (
     approvals,
     config,
+    console,
     demo,
     digest,
     drill,
@@ -106,6 +107,7 @@ app.command()(stop.stop)
 app.command()(stop.resume)
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(config.app, name="config")
+app.add_typer(console.app, name="console")
 app.add_typer(drill.app, name="drill")
 app.command()(send.send)
 app.add_typer(outbox.app, name="outbox")

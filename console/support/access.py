@@ -10,22 +10,18 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from fastapi import BackgroundTasks, Depends, Request
-from sqlalchemy.exc import SQLAlchemyError
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from console.support import sessions
 from console.support.sessions import SEEN_EVERY, Role, Session
-from console.support.state import Support, SupportOf
+from console.support.state import SupportOf
 from console.web.errors import Problem
-
-log = logging.getLogger("prebuffer.console")
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -76,8 +72,7 @@ class Visitor:
 def at_least(role: Role) -> Callable[..., Coroutine[Any, Any, Visitor]]:
     """Return a dependency that lets in who has at least this role, and forms that are theirs."""
 
-    async def door(request: Request, support: SupportOf, after: BackgroundTasks) -> Visitor:
-        visitor = _visitor(request, support, after)
+    async def door(request: Request, visitor: Annotated[Visitor, Depends(_visitor)]) -> Visitor:
         if not visitor.session.role.includes(role):
             raise NotYoursError(f"This needs the role {role.value}; you are signed in as {visitor.session.role.value}.")
         if request.method not in SAFE_METHODS:
@@ -96,7 +91,8 @@ async def check_form(request: Request, wanted: str) -> None:
         raise StrayFormError
 
 
-def _visitor(request: Request, support: Support, after: BackgroundTasks) -> Visitor:
+def _visitor(request: Request, support: SupportOf) -> Visitor:
+    """Return who holds the cookie of a session."""
     token = request.cookies.get(cookie_name(request), "")
     now, idle = support.clock(), support.settings.console.idle
     with support.ledger.read() as connection:
@@ -104,17 +100,8 @@ def _visitor(request: Request, support: Support, after: BackgroundTasks) -> Visi
     if session is None:
         raise SignedOutError
     if session.seen_time + SEEN_EVERY <= now:
-        after.add_task(_note, support, session)
+        support.presence.note(session, now)
     return Visitor(session, sessions.form_token(token))
-
-
-def _note(support: Support, session: Session) -> None:
-    """Write down that somebody is still here, after their page is on its way: they do not wait for a writer."""
-    try:
-        with support.ledger.write() as connection:
-            sessions.seen(connection, session, support.clock())
-    except SQLAlchemyError as error:
-        log.warning("It could not be noted who is here: %s", type(error).__name__)
 
 
 def is_private(request: Request) -> bool:

@@ -19,7 +19,7 @@ from incidents.ledger.store import Ledger
 
 log = logging.getLogger("prebuffer.console")
 
-PATIENCE_S = 0.06
+PATIENCE_S = 0.08
 """How long a page waits for a count: with all else it must be there within a fifth of a second."""
 COUNTERS = 2
 KEPT = 512

@@ -9,7 +9,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from console.support import access, passwords, sessions
@@ -41,8 +41,13 @@ def ask(request: Request, support: SupportOf, after: str = "") -> Response:
     return _door(request, support, after)
 
 
-@router.post("/sign-in")
-async def by_password(
+async def _own_form(request: Request) -> None:
+    """Refuse a form that was not shown to this browser."""
+    await check_form(request, sessions.form_token(request.cookies.get(access.cookie_name(request, "door"), "")))
+
+
+@router.post("/sign-in", dependencies=[Depends(_own_form)])
+def by_password(
     request: Request,
     support: SupportOf,
     name: Annotated[str, Form()] = "",
@@ -53,7 +58,6 @@ async def by_password(
     kept = support.settings.console.password_hash
     if kept is None or support.provider is not None:
         raise UnavailableError(NO_WAY_IN)
-    await check_form(request, sessions.form_token(request.cookies.get(access.cookie_name(request, "door"), "")))
     _slow_down(request, support, name)
     who = " ".join(name.split())
     if not who or len(who) > audit.LONGEST_ACTOR:

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from config.settings import Settings
 from console.support.counting import Counts
 from console.support.openid import Provider
+from console.support.presence import Presence
 from console.support.templates import Templates
 from console.web.limits import RateLimits
 from incidents.ledger.store import Ledger
@@ -28,6 +29,8 @@ class Support:
         Renders pages.
     counts
         Counts that may take long.
+    presence
+        Notes who is still here.
     limits
         Who tried to sign in how often.
     provider
@@ -39,6 +42,7 @@ class Support:
     clock: Clock
     templates: Templates
     counts: Counts
+    presence: Presence
     limits: RateLimits
     provider: Provider | None
 

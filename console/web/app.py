@@ -71,6 +71,10 @@ def make_app(
         app.include_router(router)
     if docs:
         app.include_router(example.router)
+    if settings.console.is_open:
+        from console.support import make_console  # noqa: PLC0415 - it takes its frame from here
+
+        app.mount("/console", make_console(settings, ledger, clock, public_url=public_url), name="console")
     app.mount("/static", _Static(directory=pages.static_dir), name="static")
     return app
 

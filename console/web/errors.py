@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 log = logging.getLogger("prebuffer.web")
 
 PROBLEM_JSON = "application/problem+json"
+LEDGER_GONE = "The ledger cannot be reached; please try again shortly."
 RETRY_LEDGER_S = 5
 """Longer than a ledger's restart usually keeps its callers waiting for a lock."""
 
@@ -151,6 +152,18 @@ def refusal(scope: Scope, error: Exception) -> Response:
     return JSONResponse(content, problem.status_code, headers, PROBLEM_JSON)
 
 
+def problem_of(error: Exception) -> Problem:
+    """Return what is said of any error that a route let through: for an app that shows it in its own way."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _of_input(error)
+    if isinstance(error, SQLAlchemyError):
+        log.error("The ledger failed: %s", type(error).__name__)
+        return UnavailableError(LEDGER_GONE, retry_after_s=RETRY_LEDGER_S)
+    return _of_http(error)
+
+
 def wants_page(scope: Scope) -> bool:
     """Tell whether a person reads the answer: their browser asks for HTML by name."""
     accepts = [value for name, value in scope["headers"] if name == b"accept"]
@@ -182,6 +195,4 @@ def _of_input(error: Exception) -> Problem:
 
 
 def _of_ledger(request: Request, error: Exception) -> Response:
-    log.error("The ledger failed: %s", type(error).__name__)
-    sentence = "The ledger cannot be reached; please try again shortly."
-    return refusal(request.scope, UnavailableError(sentence, retry_after_s=RETRY_LEDGER_S))
+    return refusal(request.scope, problem_of(error))

@@ -1,0 +1,5 @@
+"""The support console: what goes on, whom we told, whether it helped, and where a lead says that it was wrong."""
+
+from console.support.app import make_console
+
+__all__ = ["make_console"]
