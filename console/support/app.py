@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from config.bootstrap import template_folder
+from config.bootstrap import make_composer, template_folder
 from config.settings import Settings
 from console.support import sign_in
 from console.support.access import SAFE_METHODS, SignedOutError
@@ -23,6 +23,8 @@ from console.support.routes import (
     incident,
     incidents,
     overview,
+    publishing,
+    reports,
     reviewing,
     silences,
     subscribers,
@@ -42,6 +44,8 @@ ROUTERS = tuple(
         incidents,
         incident,
         reviewing,
+        publishing,
+        reports,
         subscribers,
         approvals,
         silences,
@@ -77,7 +81,15 @@ def make_console(
         provider = Provider(settings.console)
     app = FastAPI(title="Prebuffer console", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.support = Support(
-        settings, ledger, clock, templates, Counts(ledger), Presence(ledger), RateLimits(), provider
+        settings,
+        ledger,
+        clock,
+        templates,
+        Counts(ledger),
+        make_composer(settings),
+        Presence(ledger),
+        RateLimits(),
+        provider,
     )
     for kind in (Problem, HTTPException, RequestValidationError, SQLAlchemyError):
         app.add_exception_handler(kind, refused)

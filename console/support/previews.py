@@ -8,11 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from config.bootstrap import template_folder
 from console.support.reading.approvals import Asked, sample
 from console.support.state import Support
-from incidents.model import TroubleKind
-from notifiers.compose import Composer, NoticeContext
+from incidents.model import Cause, TroubleKind
+from notifiers.compose import NoticeContext
 from notifiers.model import notice_id
 
 SOMEBODY = "sample-subscriber"
@@ -45,15 +44,17 @@ def preview(support: Support, connection: Connection, asked: Asked) -> Previewed
     written = None if asked.is_correction else sample(connection, incident.incident_id)
     if written is not None:
         return Previewed(written.subject, written.html, written.text, written.card, is_real=True)
+    kind = TroubleKind.CORRECTION if asked.is_correction else TroubleKind.PROBLEM
     context = NoticeContext(
-        notice_id=notice_id(SOMEBODY, asked.episode, TroubleKind.PROBLEM),
-        kind=TroubleKind.PROBLEM,
+        notice_id=notice_id(SOMEBODY, asked.episode, kind),
+        kind=kind,
         problem=incident.signal,
-        cause=incident.verdict.cause,
+        cause=Cause(asked.right_cause) if asked.right_cause else incident.verdict.cause,
+        wrong_cause=Cause(asked.wrong_cause) if asked.wrong_cause else None,
         since=incident.onset_time,
         impaired=2,
         sessions=3,
         brand=support.settings.brand.brand,
     )
-    words = Composer(template_folder(support.settings)).compose(context)
+    words = support.composer.compose(context)
     return Previewed(words.subject, words.html, words.text, words.card, is_real=False)

@@ -14,6 +14,7 @@ from console.support.presence import Presence
 from console.support.templates import Templates
 from console.web.limits import RateLimits
 from incidents.ledger.store import Ledger
+from notifiers.compose import Composer
 from notifiers.deliver import Clock
 
 
@@ -29,6 +30,8 @@ class Support:
         Renders pages.
     counts
         Counts that may take long.
+    composer
+        Renders what an audience would read.
     presence
         Notes who is still here.
     limits
@@ -42,6 +45,7 @@ class Support:
     clock: Clock
     templates: Templates
     counts: Counts
+    composer: Composer
     presence: Presence
     limits: RateLimits
     provider: Provider | None

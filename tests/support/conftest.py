@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -48,8 +49,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def settings() -> Settings:
-    return Settings.model_validate({"console": {"password_hash": HASH}, "brand": {"service_name": "Lumen"}})
+def settings(tmp_path: Path) -> Settings:
+    values = {"console": {"password_hash": HASH}, "paths": {"reports": tmp_path}, "brand": {"service_name": "Lumen"}}
+    return Settings.model_validate(values)
 
 
 @pytest.fixture

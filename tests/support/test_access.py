@@ -38,6 +38,11 @@ NEEDS = {
     ("GET", "/incidents/{incident_id}/people/{reason}"): Role.VIEWER,
     ("POST", "/incidents/{incident_id}/review"): Role.LEAD,
     ("POST", "/incidents/{incident_id}/owner"): Role.LEAD,
+    ("POST", "/incidents/{incident_id}/public"): Role.LEAD,
+    ("POST", "/incidents/{incident_id}/public/update"): Role.LEAD,
+    ("POST", "/incidents/{incident_id}/public/withdraw"): Role.LEAD,
+    ("POST", "/incidents/{incident_id}/reports"): Role.LEAD,
+    ("GET", "/reports/{report_id}"): Role.VIEWER,
     ("GET", "/subscribers"): Role.VIEWER,
     ("GET", "/subscribers/{subscriber_id}"): Role.VIEWER,
     ("GET", "/subscribers/{subscriber_id}/case.json"): Role.VIEWER,
@@ -64,6 +69,7 @@ VALUES = {
     "notice_id": "n1",
     "episode": OPEN.incident_id,
     "silence_id": "none",
+    "report_id": "none",
 }
 pytestmark = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 

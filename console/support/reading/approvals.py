@@ -14,7 +14,8 @@ from incidents.ledger.schema import incidents, notices, outbox, rollouts
 from incidents.model import Incident
 from incidents.reviews import CORRECTION_PREFIX
 from notifiers import outbox as messages
-from notifiers.rollout import Rollout, RolloutState, read, waiting
+from notifiers.model import Rollout, RolloutState
+from notifiers.rollout import read, waiting
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from datetime import datetime, time, timedelta
 from sqlalchemy import Connection, func, select
 
 from console.support.reading.incidents import Listed, Order, State, Wanted, listed, open_count, unreviewed_count
-from incidents.ledger.casework import drills
+from incidents.drills import drill_here
 from incidents.ledger.rows import quality_from
 from incidents.ledger.schema import notices, outbox, quality_notices, rollouts, windows
 from incidents.model import TroubleKind
 from incidents.quality import QualityNotice
 from notifiers import stops
-from notifiers.rollout import RolloutState
+from notifiers.model import RolloutState
 from notifiers.stops import Stop
 
 MOST_OPEN, MOST_OVER = 10, 5
@@ -33,7 +33,7 @@ class Frame:
     approvals
         How many audiences wait for a person.
     drill
-        What the drill that this ledger belongs to, or that is going on, is called; None without one.
+        What goes wrong in the drill whose ledger this is; None where all is real.
     """
 
     stops: tuple[Stop, ...]
@@ -98,11 +98,11 @@ class Today:
 def frame(connection: Connection, now: datetime) -> Frame:
     """Read what every page says at its top."""
     waiting = select(func.count()).select_from(rollouts).where(rollouts.c.state == RolloutState.WAITING.value)
-    drill = select(drills.c.scenario).where(drills.c.ended_time.is_(None)).order_by(drills.c.started_time.desc())
+    drill = drill_here(connection)
     return Frame(
         tuple(stops.in_force(connection, now)),
         connection.scalar(waiting) or 0,
-        connection.scalar(drill.limit(1)),
+        None if drill is None else drill.scenario,
     )
 
 

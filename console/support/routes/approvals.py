@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
@@ -19,6 +19,7 @@ from notifiers import rollout
 from notifiers.rollout import RolloutError
 
 router = APIRouter()
+YES, NO = "approve", "refuse"
 NO_SUCH = "Nothing waits for approval there."
 NO_WORDS = "No message can be shown for this."
 
@@ -38,10 +39,13 @@ def approval(request: Request, support: SupportOf, visitor: Viewer, episode: str
     asked, previewed = _read(support, episode)
     with support.ledger.read() as connection:
         frame = framed(support, connection)
+    allowed, stages = asked.rollout.allowed_share, support.settings.notices.stages
+    next_share = next((stage for stage in stages if stage > allowed), rollout.EVERYBODY)
     found = asked.incident
     ids = [found.incident_id] if found else []
     where = support.counts.of(("regions", *ids), lambda connection: reading.audience(connection, ids))
-    return show(request, support, visitor, "approval.html.jinja", frame, asked=asked, preview=previewed, where=where)
+    values: dict[str, Any] = {"asked": asked, "preview": previewed, "where": where, "next_share": next_share}
+    return show(request, support, visitor, "approval.html.jinja", frame, **values)
 
 
 @router.get("/approvals/{episode}/mail")
@@ -63,15 +67,18 @@ def decide(
 ) -> Response:
     """Say yes or no."""
     words = note.replace("\x00", "").strip()[:LONGEST_TEXT] or None
-    said = {"approve": rollout.approve, "refuse": rollout.refuse}.get(answer)
-    if said is None:
+    if answer not in (YES, NO):
         raise WrongInputError("Say yes or no.")
     try:
         with support.ledger.write() as connection:
-            said(connection, episode, visitor.name, support.clock(), note=words)
+            now, stages = support.clock(), support.settings.notices.stages
+            if answer == YES:
+                rollout.approve(connection, episode, visitor.name, now, stages=stages, note=words)
+            else:
+                rollout.refuse(connection, episode, visitor.name, now, note=words)
     except RolloutError as error:
         raise WrongInputError(f"{error} Somebody else may have decided meanwhile: look at the list again.") from None
-    return back(support, "approvals", done="approved" if answer == "approve" else "refused")
+    return back(support, "approvals", done="approved" if answer == YES else "refused")
 
 
 def _read(support: Support, episode: str) -> tuple[reading.Asked, Previewed | None]:

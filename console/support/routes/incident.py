@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from console.report.chart import NARROW, WIDE, chart_of
+from console.report.files import ReportFile, reports_of
+from console.status.draft import Draft, draft_of
 from console.support.access import Viewer, Visitor
 from console.support.reading import people as reading
 from console.support.reading.incidents import Listed, parts
@@ -17,14 +19,16 @@ from console.support.reading.overview import Frame
 from console.support.showing import framed, show
 from console.support.state import Support, SupportOf
 from console.web.errors import NotFoundError
-from incidents import cases, reviews, silences
+from incidents import cases, publications, reviews, silences
 from incidents.cases import Case
 from incidents.ledger.rows import incident_from
 from incidents.ledger.schema import incidents
 from incidents.model import Incident, TroubleKind
+from incidents.publications import Publication
 from incidents.reviews import Review
 from incidents.silences import Silence
-from notifiers.rollout import Rollout, read
+from notifiers.model import Rollout
+from notifiers.rollout import read
 
 router = APIRouter()
 
@@ -39,6 +43,9 @@ class Known:
     parts: list[Listed]
     silence: Silence | None
     rollout: Rollout | None
+    publication: Publication | None
+    draft: Draft
+    files: list[ReportFile]
     frame: Frame
 
     @property
@@ -134,6 +141,9 @@ def _known(support: Support, connection: Connection, incident_id: str) -> Known:
         parts(connection, incident_id),
         silences.expected(connection, [incident_id]).get(incident_id),
         read(connection, [incident_id]).get(incident_id),
+        publications.of_incident(connection, incident_id),
+        draft_of(found),
+        reports_of(connection, incident_id),
         framed(support, connection),
     )
 
