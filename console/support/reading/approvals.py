@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, RowMapping, select
 
 from console.support.reading.people import regions
+from incidents.afterwards import CORRECTION_PREFIX
 from incidents.ledger.casework import corrections
 from incidents.ledger.rows import incident_from
 from incidents.ledger.schema import incidents, notices, outbox, rollouts
 from incidents.model import Incident
-from incidents.reviews import CORRECTION_PREFIX
 from notifiers import outbox as messages
 from notifiers.model import Rollout, RolloutState
 from notifiers.rollout import read, waiting
