@@ -121,7 +121,7 @@ class Language:
 
     def number(self, number: float) -> str:
         """Return a number with the separators of the place."""
-        return format_decimal(number, locale=self.locale)
+        return _number(number, self.locale)
 
     def environment(self, loader: BaseLoader, *, autoescape: bool) -> Environment:
         """Return a Jinja environment that speaks this language.
@@ -262,6 +262,11 @@ def _day(day: date, locale: Locale) -> str:
 def _time(hour: int, minute: int, locale: Locale) -> str:
     moment = datetime(2000, 1, 1, hour, minute)  # noqa: DTZ001  a time of day has no zone
     return str(format_time(moment, "short", locale=locale)).replace("\u202f", "\u00a0")
+
+
+@lru_cache(maxsize=MOMENTS_KEPT)
+def _number(number: float, locale: Locale) -> str:
+    return format_decimal(number, locale=locale)
 
 
 def _read_folder(folder: Path) -> Catalogue | None:

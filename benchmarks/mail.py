@@ -1,0 +1,172 @@
+"""How fast mails are rendered, how heavy they are, and whether everybody can read them.
+
+    python -m benchmarks.mail [--count N] [--no-browser] [--pictures FOLDER]
+
+Renders N mails (HTML, text and card) of many kinds for different people on one core, beside two baselines: the same
+with every sentence and layout rendered anew by Jinja for each mail, and with the layout compiled from MJML each time.
+Then opens every kind of notice in every language in Chromium, light and dark, and lets axe-core look for violations of
+WCAG 2.2 A and AA, at a telephone's width of 320 px, where nothing may scroll sideways, and with text twice as large.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from config.bootstrap import template_folder
+from config.remedies import read_remedies
+from config.settings import Settings
+from notifiers.compose import Composer
+from notifiers.context import NoticeContext
+from notifiers.links import Links
+from notifiers.samples import SINCE, Sample, distinct_cases, hostile, sample, shape_cases
+from notifiers.wording import check_all
+
+LINKS = Links("https://notices.lumen.example", ["a secret for measuring, never one for use"])
+AIM_MAILS_PER_S, AIM_HTML_BYTES = 10_000, 60_000
+BASELINE_MAILS = 200
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+NARROW_PX, WIDE_PX, HEIGHT_PX = 320, 640, 900
+AXE = Path(__file__).parents[1] / "tests" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+CHROMIUM_ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+def composer_of() -> Composer:
+    """Build what renders, with signed links."""
+    return Composer(template_folder(Settings()), read_remedies(), LINKS)
+
+
+def crowd(composer: Composer, count: int) -> list[NoticeContext]:
+    """Return `count` different people in every language, with troubles of every kind, within one evening."""
+    cases, tags = distinct_cases(composer.remedies), composer.languages.tags
+    every = [sample(case, tag).context for case in cases for tag in tags]
+    return [
+        replace(
+            every[index % len(every)],
+            notice_id=f"{index:016d}",
+            subscriber_id=f"u-{index}",
+            display_name=f"Ada {index:x}",
+            since=SINCE + timedelta(seconds=index % 10_000),
+            impaired=1 + index % 4,
+        )
+        for index in range(count)
+    ]
+
+
+def mails_per_s(composer: Composer, people: list[NoticeContext]) -> float:
+    """Return how many mails a core renders in a second of its time, bodies composed on the way included."""
+    started = time.process_time()
+    for person in people:
+        composer.compose(person)
+    return len(people) / (time.process_time() - started)
+
+
+def baseline_per_s(people: list[NoticeContext], *, compile_each: bool) -> float:
+    """Return the same where nothing is shared between mails, or where the layout is compiled for each too."""
+    composer = composer_of()
+    composer.compose(people[0])
+    started = time.process_time()
+    for person in people[:BASELINE_MAILS]:
+        if compile_each:
+            composer._voices.clear()
+        composer._bodies.clear()
+        composer.compose(person)
+    return BASELINE_MAILS / (time.process_time() - started)
+
+
+def max_html_bytes(composer: Composer) -> int:
+    """Return the size of the largest page of any notice, hostile readers' included."""
+    every = (sample(case, tag) for case in distinct_cases(composer.remedies) for tag in composer.languages.tags)
+    return max(len(composer.compose(it.context).html.encode()) for it in (*every, *_hostile(composer)))
+
+
+def _hostile(composer: Composer) -> Iterator[Sample]:
+    for tag in composer.languages.tags:
+        for case in shape_cases():
+            yield from hostile(case, tag)
+
+
+def looked_at(composer: Composer, pictures: Path | None) -> dict[str, int]:
+    """Open every kind of notice in every language, light and dark; count pages, violations and sideways scrolling."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where there is a browser
+
+    axe = AXE.read_text(encoding="utf-8")
+    counts = {"pages": 0, "violations": 0, "scrolls": 0}
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_ARGUMENTS)
+        for tag in composer.languages.tags:
+            for scheme in SCHEMES:
+                page = chromium.new_page(color_scheme=scheme, viewport={"width": NARROW_PX, "height": HEIGHT_PX})
+                for index, case in enumerate(shape_cases()):
+                    found = look(page, composer.compose(sample(case, tag).context).html, axe)
+                    counts = {name: counts[name] + more for name, more in found.items()}
+                    if pictures is not None and index in {0, 3}:
+                        picture(page, pictures / f"{tag}-{index}-{scheme}.png")
+                page.close()
+        chromium.close()
+    return counts
+
+
+def look(page: Any, html: str, axe: str) -> dict[str, int]:
+    """Open one mail at 320 px; count what axe-core finds, and whether it scrolls sideways at either size of text."""
+    page.set_viewport_size({"width": NARROW_PX, "height": HEIGHT_PX})
+    page.set_content(html)
+    page.evaluate(axe)
+    options = {"runOnly": {"type": "tag", "values": WCAG}}
+    violations = page.evaluate("options => axe.run(document, options)", options)["violations"]
+    for it in violations:
+        print(it["id"], it["help"], [node["html"][:200] for node in it["nodes"]][:3])
+    wide = "document.documentElement.scrollWidth > innerWidth"
+    scrolls = int(page.evaluate(wide))
+    page.evaluate("""[...document.querySelectorAll('*')].map(e => [e, parseFloat(getComputedStyle(e).fontSize)])
+        .forEach(([e, size]) => { if (size) e.style.fontSize = 2 * size + 'px'; })""")
+    scrolls += int(page.evaluate(wide))
+    return {"pages": 1, "violations": len(violations), "scrolls": scrolls}
+
+
+def picture(page: Any, path: Path) -> None:
+    """Keep a picture of a mail as it was before its text was enlarged, for people to look at."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.evaluate("document.querySelectorAll('*').forEach(e => e.style.fontSize = '')")
+    page.screenshot(path=path, full_page=True)
+
+
+def main() -> None:
+    """Measure, print a table and one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=50_000)
+    parser.add_argument("--no-browser", action="store_true")
+    parser.add_argument("--pictures", type=Path)
+    arguments = parser.parse_args()
+    composer = composer_of()
+    people = crowd(composer, arguments.count)
+    result: dict[str, Any] = {
+        "mails_per_s": round(mails_per_s(composer, people)),
+        "nothing_shared_per_s": round(baseline_per_s(people, compile_each=False)),
+        "compiled_each_time_per_s": round(baseline_per_s(people, compile_each=True)),
+        "rendered": len(people),
+        "languages": len(composer.languages.tags),
+        "max_html_bytes": max_html_bytes(composer),
+    }
+    checked = check_all(composer)
+    result |= {"notices_checked": checked.notices, "style_complaints": len(checked.problems)}
+    if not arguments.no_browser:
+        result |= looked_at(composer, arguments.pictures)
+    print(f"{'':28}{'measured':>12}{'aim':>12}")
+    aims = {"mails_per_s": AIM_MAILS_PER_S, "max_html_bytes": AIM_HTML_BYTES, "violations": 0, "scrolls": 0,
+            "style_complaints": 0}  # fmt: skip
+    for name, value in result.items():
+        print(f"{name:28}{value:>12,}{aims.get(name, ''):>12}")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

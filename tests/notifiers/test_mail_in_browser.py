@@ -1,0 +1,52 @@
+"""Mails in a real browser: axe-core finds nothing, nothing scrolls sideways on a telephone, nothing is fetched."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from benchmarks.mail import AXE, NARROW_PX, look
+from notifiers.samples import hostile, sample, shape_cases
+from tests.browser import _missing
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def axe_source() -> str:
+    if not AXE.exists():
+        _missing("axe-core")
+    return AXE.read_text(encoding="utf-8")
+
+
+def opened(browser: Browser, scheme: str) -> Page:
+    page = browser.new_page(color_scheme=scheme, viewport={"width": NARROW_PX, "height": 900})
+    page.on("request", lambda request: pytest.fail(f"A mail fetched {request.url}"))
+    return page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_language_is_accessible_on_a_telephone(scheme, browser, axe_source, composer):
+    page = opened(browser, scheme)
+    shapes = shape_cases()
+    for index, tag in enumerate(composer.languages.tags):
+        for case in (shapes[3], shapes[index % len(shapes)]):
+            html = composer.compose(sample(case, tag).context).html
+            assert look(page, html, axe_source) == {"pages": 1, "violations": 0, "scrolls": 0}
+    page.close()
+
+
+def test_a_hostile_reader_breaks_nothing(browser, axe_source, composer):
+    page = opened(browser, "dark")
+    for it in hostile(shape_cases()[3], "en"):
+        assert look(page, composer.compose(it.context).html, axe_source)["scrolls"] == 0
+        assert page.locator("script").count() == 0
+    page.close()
+
+
+def test_a_fault_would_be_found(browser, axe_source, composer):
+    html = composer.compose(sample(shape_cases()[0], "en").context).html
+    page = opened(browser, "light")
+    assert look(page, html.replace('lang="en"', ""), axe_source)["violations"] == 1
+    assert look(page, html.replace("<p>", '<p style="width:900px">'), axe_source)["scrolls"] == 2
+    page.close()
