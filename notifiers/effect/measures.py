@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-import pandas as pd
+import numpy as np
 from scipy import special
 from sqlalchemy import Connection, func, select
 
 from incidents.ledger.casework import SUMS, rolled_days, service_days
 from notifiers.effect.intervals import (
     LEVEL,
+    Array,
     Mean,
     Share,
     cluster_effect,
@@ -178,10 +179,8 @@ def service(connection: Connection, first: date, last: date) -> Service:
     first, last
         The days, both included.
     """
-    sums = _sums(connection, first, last)
-    everyone = sums[sums["trait"] == EVERYONE]
-    arms = {name: _by_bucket(everyone[everyone["arm"] == name]) for name in (TOLD, HELD_OUT, OTHER)}
-    told, held = arms[TOLD], arms[HELD_OUT]
+    everyone = _sums(connection, first, last, (EVERYONE,), SUMS)
+    told, held = (everyone.get((EVERYONE, EVERYONE, arm), _NOBODY) for arm in (TOLD, HELD_OUT))
     days = (last - first) / timedelta(days=1) + 1
     z = normal_z()
     contacting, soon = _share(told, "contacting", "people"), _share(told, "soon", "people")
@@ -195,46 +194,61 @@ def service(connection: Connection, first: date, last: date) -> Service:
         _in_time(told, z),
         _lead(held),
         _notices_per_incident(connection, first, last),
-        tuple(_served(sums)),
+        tuple(_served(_sums(connection, first, last, TRAITS, SERVED_SUMS))),
     )
 
 
-def _sums(connection: Connection, first: date, last: date) -> pd.DataFrame:
-    """Return the sums of days by trait, value, arm and bucket."""
+Sums = dict[str, Array]
+"""What people of one group and arm came to, by the name of the sum, an element for each bucket."""
+_NOBODY: Sums = {name: np.zeros(1) for name in SUMS}
+SERVED_SUMS = ("people", "reached", "contacting", "csat_n", "csat_sum", "csat_squares")
+
+
+def _sums(
+    connection: Connection, first: date, last: date, traits: Sequence[str], names: Sequence[str]
+) -> dict[tuple[str, str, str], Sums]:
+    """Return the sums of days by trait, value and arm."""
     keys = [service_days.c[name] for name in ("trait", "value", "arm", "bucket")]
     query = (
-        select(*keys, *(func.sum(service_days.c[name]).label(name) for name in SUMS))
-        .where(service_days.c.day >= first, service_days.c.day <= last)
+        select(*keys, *(func.sum(service_days.c[name]) for name in names))
+        .where(service_days.c.day >= first, service_days.c.day <= last, service_days.c.trait.in_(traits))
         .group_by(*keys)
     )
-    result = connection.execute(query)
-    return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+    found: dict[tuple[str, str, str], Sums] = {}
+    for trait, value, arm, bucket, *sums in connection.execute(query):
+        group = found.setdefault((trait, value, arm), {name: np.zeros(BUCKETS) for name in names})
+        for name, amount in zip(names, sums, strict=True):
+            group[name][bucket] = amount
+    return found
 
 
-def _by_bucket(sums: pd.DataFrame) -> pd.DataFrame:
-    return sums.groupby("bucket")[list(SUMS)].sum().reindex(range(BUCKETS), fill_value=0.0)
+def _added(groups: Iterable[Sums]) -> Sums:
+    added: Sums = {}
+    for group in groups:
+        added = {name: added.get(name, 0.0) + amounts for name, amounts in group.items()}
+    return added or _NOBODY
 
 
-def _share(sums: pd.DataFrame, some: str, all_: str) -> Share | None:
+def _share(sums: Sums, some: str, all_: str) -> Share | None:
     total, cases = float(sums[all_].sum()), float(sums[some].sum())
     if not total:
         return None
     value = cases / total
-    effect = cluster_effect(sums[some].to_numpy(float), sums[all_].to_numpy(float), value * (1 - value))
+    effect = cluster_effect(sums[some], sums[all_], value * (1 - value))
     return Share(cases, total, effect)
 
 
-def _mean(sums: pd.DataFrame, of: str, factor: float) -> Mean | None:
+def _mean(sums: Sums, of: str, factor: float) -> Mean | None:
     count, total = float(sums[f"{of}_n"].sum()), float(sums[f"{of}_sum"].sum())
     if count < 2:
         return None
     value = total / count
     variance = max(float(sums[f"{of}_squares"].sum()) / count - value**2, 0.0) * count / (count - 1)
-    effect = cluster_effect(sums[f"{of}_sum"].to_numpy(float), sums[f"{of}_n"].to_numpy(float), variance)
+    effect = cluster_effect(sums[f"{of}_sum"], sums[f"{of}_n"], variance)
     return Mean(value * factor, variance * factor**2, count, effect)
 
 
-def _judged(measure: Measure, told: pd.DataFrame, held: pd.DataFrame, days: float) -> Judged:
+def _judged(measure: Measure, told: Sums, held: Sums, days: float) -> Judged:
     made = MADE[measure]
     if made.of:
         comparison = compare_means(
@@ -275,12 +289,12 @@ def _caused(told: Share | None, held: Share | None, z: float) -> Limited | None:
     return Limited((told.value - held.value) * told.all, low * told.all, high * told.all)
 
 
-def _in_time(told: pd.DataFrame, z: float) -> Limited | None:
+def _in_time(told: Sums, z: float) -> Limited | None:
     after, before = float(told["contacting"].sum()), float(told["before"].sum())
     return _limited(Share(after, after + before), z) if after + before >= LEAST_PEOPLE else None
 
 
-def _lead(held: pd.DataFrame) -> float | None:
+def _lead(held: Sums) -> float | None:
     count = float(held["lead_n"].sum())
     return float(held["lead_sum"].sum()) / count if count else None
 
@@ -297,26 +311,27 @@ def _notices_per_incident(connection: Connection, first: date, last: date) -> fl
     return notices / incidents if incidents else None
 
 
-def _served(sums: pd.DataFrame) -> Iterable[Served]:
-    groups = sums[sums["trait"] != EVERYONE].groupby(["trait", "value"]).ngroups
-    z = float(special.ndtri(1 - (1 - LEVEL) / 2 / max(2 * groups, 1)))
+def _served(sums: dict[tuple[str, str, str], Sums]) -> Iterable[Served]:
+    groups = sorted({(trait, value) for trait, value, _ in sums})
+    z = float(special.ndtri(1 - (1 - LEVEL) / 2 / max(2 * len(groups), 1)))
     for trait in TRAITS:
-        of_trait = sums[sums["trait"] == trait]
-        for value, some in of_trait.groupby("value"):
-            yield _served_group(trait, str(value), some, of_trait[of_trait["value"] != value], z)
+        for value in (value for of, value in groups if of == trait):
+            some = {arm: it for (of, name, arm), it in sums.items() if of == trait and name == value}
+            rest = [(arm, it) for (of, name, arm), it in sums.items() if of == trait and name != value]
+            others = {arm: _added(it for of, it in rest if of == arm) for arm in (TOLD, OTHER)}
+            yield _served_group(trait, value, some, others, z)
 
 
-def _served_group(trait: str, value: str, some: pd.DataFrame, others: pd.DataFrame, z: float) -> Served:
+def _served_group(trait: str, value: str, some: dict[str, Sums], others: dict[str, Sums], z: float) -> Served:
     people = _reached(some)
     if people is None or people.all < LEAST_PEOPLE:
         return Served(trait, value, None)
-    told, rest = _told(some), _told(others)
-    rest_reached = _reached(others)
+    told, rest, rest_reached = _told(some), _told(others), _reached(others)
     less = rest_reached is not None and share_difference(people, rest_reached, z)[1] < 0
     against = None
     if told is not None and rest is not None and min(told.all, rest.all) >= LEAST_PEOPLE:
         against = Limited(told.value - rest.value, *share_difference(told, rest, z))
-    csat = _mean(_by_bucket(some[some["arm"] == TOLD]), "csat", 1.0)
+    csat = _mean(some.get(TOLD, _NOBODY), "csat", 1.0)
     return Served(
         trait,
         value,
@@ -329,10 +344,10 @@ def _served_group(trait: str, value: str, some: pd.DataFrame, others: pd.DataFra
     )
 
 
-def _reached(sums: pd.DataFrame) -> Share | None:
+def _reached(arms: dict[str, Sums]) -> Share | None:
     """Return the share told of those who may be: the held-out are left out."""
-    return _share(_by_bucket(sums[sums["arm"] != HELD_OUT]), "reached", "people")
+    return _share(_added(it for arm, it in arms.items() if arm != HELD_OUT), "reached", "people")
 
 
-def _told(sums: pd.DataFrame) -> Share | None:
-    return _share(_by_bucket(sums[sums["arm"] == TOLD]), "contacting", "people")
+def _told(arms: dict[str, Sums]) -> Share | None:
+    return _share(arms.get(TOLD, _NOBODY), "contacting", "people")

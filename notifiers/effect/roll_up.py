@@ -29,6 +29,8 @@ LATE = timedelta(days=2)
 """Contacts reach us this late; then a day's sums are final."""
 BUCKETS = 32
 """Enough for the spread between them to be known, few enough to add up in a moment."""
+TRAIT_BUCKETS = 8
+"""Of the people of one region, language or device: they are fewer, and there are many such groups."""
 TRAITS = ("region", "language", "device_type")
 EVERYONE = "all"
 UNKNOWN = "unknown"
@@ -192,6 +194,7 @@ def _rows(units: pd.DataFrame, day: date) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for trait in (EVERYONE, *TRAITS):
         value = units[trait].fillna(UNKNOWN).astype(str).str[:LONGEST_VALUE].rename("value")
-        sums = units.groupby([value, "arm", "bucket"])[list(SUMS)].sum().reset_index()
+        bucket = units["bucket"] if trait == EVERYONE else units["bucket"] % TRAIT_BUCKETS
+        sums = units.groupby([value, "arm", bucket])[list(SUMS)].sum().reset_index()
         found.extend({"day": day, "trait": trait, **row} for row in sums.to_dict("records"))  # type: ignore[dict-item]
     return found
