@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from config.bootstrap import open_pipeline
@@ -13,13 +13,20 @@ from config.pipeline import PipelineError
 from config.settings import ChannelSettings, LedgerSettings, PathSettings, Settings, WarehouseSettings
 from console.replay import count_notices
 from console.reporting import write
+from console.status.draft import draft_of
 from console.walk import Progress, WorldClock, walk
 from data.world import World
+from incidents.ledger.store import Ledger
 from incidents.model import Incident
+from incidents.publications import publish
 from incidents.quality import QualityNotice
+from incidents.reviews import Particulars, ReviewVerdict, review
+from incidents.silences import SilenceKind, plan
+from notifiers.effect.roll_up import roll_up
 from telemetry.time import Window
 
 STEP = timedelta(minutes=15)
+LEAD = "demo lead"
 MARK = ".prebuffer-demo"
 """A file that says that a folder is a demo's, and may be emptied."""
 
@@ -77,8 +84,32 @@ def demo(folder: Path, settings: Settings, make: Callable[[Path], World], progre
         walk(pipeline, clock, windows, progress, deliver=True)
         found, counts = pipeline.ledger.incidents(), count_notices(pipeline.ledger)
         quality = pipeline.ledger.quality_notices()
+        _act_as_a_lead(pipeline.ledger, found, world.end)
     page = write(inside, None, inside.paths.reports, world.end)
     return DemoReport(found, counts, page, inside.paths.mailbox / "index.html", quality)
+
+
+def _act_as_a_lead(ledger: Ledger, found: Sequence[Incident], now: datetime) -> None:
+    """Review and publish the largest incident, plan a silence and sum the days: so that every page shows something."""
+    with ledger.write() as connection:
+        roll_up(connection, now)
+        plan(
+            connection,
+            SilenceKind.MAINTENANCE,
+            {"cdn": "cdn-amber", "country": "US"},
+            now + timedelta(hours=8),
+            now + timedelta(hours=10),
+            LEAD,
+            "New routers in the data centre of the Middle West.",
+            now,
+        )
+        for incident in sorted(found, key=lambda it: it.affected_subscribers)[-1:]:
+            said = Particulars(note="The release was taken back; the test that would have found it is written.")
+            review(connection, incident.incident_id, ReviewVerdict.CONFIRM, LEAD, now, seen=0, particulars=said)
+            draft = draft_of(incident)
+            publish(
+                connection, incident.incident_id, LEAD, now, title=draft.title, scope=draft.scope, words=draft.words
+            )
 
 
 def _make_empty(folder: Path) -> None:

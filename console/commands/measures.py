@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -15,19 +15,27 @@ from console.opening import now, settings_of
 from console.output import print_json, say, table
 from notifiers.effect.measures import Service
 
-DaysOption = Annotated[int, typer.Option("--days", min=1, max=366, help="How many days, yesterday the last.")]
+UntilOption = Annotated[
+    datetime | None,
+    typer.Option("--until", formats=["%Y-%m-%d"], help="The day after the last; today if absent.", show_default=False),
+]
+DaysOption = Annotated[int, typer.Option("--days", min=1, max=366, help="How many days.")]
 
 
-def measures(*, days: DaysOption = 28, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def measures(
+    *, days: DaysOption = 28, until: UntilOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """Show how people fared who were told against those held out, and whether anybody is served worse.
 
     Examples:
         prebuffer measures
 
         prebuffer measures --days 90 --json
+
+        prebuffer measures --days 2 --until 2026-05-13
     """
     moment = now()
-    last = moment.date() - timedelta(days=1)
+    last = (until or moment).date() - timedelta(days=1)
     with open_ledger(settings_of(config)) as ledger:
         found = rolled_up(ledger, last - timedelta(days=days - 1), last, moment)
     if as_json:
