@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvicorn
 
-from config.bootstrap import make_composer, open_ledger
+from config.bootstrap import make_composer, open_ledger, template_folder
 from config.pipeline import PipelineError
 from config.settings import Settings
 from console.arguments import ConfigOption
 from console.opening import now, settings_of
-from console.output import say
+from console.output import complain, say
+from console.previewing import make_preview
 from incidents.model import Cause, Incident, TroubleKind
 from notifiers.compose import NoticeContext, Rendered
 from notifiers.model import notice_id
@@ -50,6 +52,13 @@ OutOption = Annotated[
 ]
 
 
+ServeOption = Annotated[
+    bool, typer.Option("--serve", help="Every notice in a browser on this machine, shown again when a file is saved.")
+]
+PortOption = Annotated[int, typer.Option("--port", help="Where to serve.")]
+LOOPBACK = "127.0.0.1"
+
+
 def preview(
     *,
     cause: CauseOption = Cause.SERVICE,
@@ -61,9 +70,11 @@ def preview(
     name: NameOption = "Sam",
     no_phone: NoPhoneOption = False,
     file: OutOption = None,
+    serve: ServeOption = False,
+    port: PortOption = 8300,
     config: ConfigOption = None,
 ) -> None:
-    """Render a notice for a sample reader, about a sample problem or a real incident.
+    """Render a notice for a sample reader, about a sample problem or a real incident; or serve them all.
 
     Examples:
         prebuffer preview --cause isp --problem failure
@@ -71,8 +82,13 @@ def preview(
         prebuffer preview --kind all_clear --format html --out all-clear.html
 
         prebuffer preview --incident inc-0123456789ab --format subject
+
+        prebuffer preview --serve
     """
     settings = settings_of(config)
+    if serve:
+        _serve(settings, port)
+        return
     context = NoticeContext(
         notice_id=notice_id(SAMPLE_PERSON, incident or "sample", kind),
         kind=kind,
@@ -91,6 +107,12 @@ def preview(
         context = replace(context, problem=found.signal, cause=found.verdict.cause, since=found.onset_time)
     rendered = make_composer(settings).compose(context)
     _hand_over(_in_form(rendered, form), file)
+
+
+def _serve(settings: Settings, port: int) -> None:
+    app = make_preview(template_folder(settings), settings.paths.remedies)
+    complain(f"Open http://{LOOPBACK}:{port}/ ; it is shown again when a file is saved. Stop with Ctrl-C.")
+    uvicorn.run(app, host=LOOPBACK, port=port, log_level="warning", access_log=False)
 
 
 def _find(settings: Settings, incident_id: str) -> Incident:
