@@ -50,7 +50,8 @@ POLICY = Policy(holdout_share=0.0, quiet_from=MIDNIGHT, quiet_until=MIDNIGHT)
 LEASE = timedelta(seconds=1)
 UNHEARD = timedelta(seconds=5)
 """Both far shorter than in earnest, so that what a killed process leaves behind is met within the run."""
-LONGEST_LIFE_S = 0.12
+LONGEST_LIFE_S = 0.3
+"""Between two kills: long enough for a new process to get to work."""
 PORTION = 400
 PATIENCE_S = 120.0
 SETTINGS = SendGridSettings("SG.bench", "notices@lumen.example", "Lumen", "help@lumen.example")
@@ -156,10 +157,12 @@ class Scene:
 Work = Callable[[Scene], None]
 
 
+SHARING = Sharing(Composer(Path("templates"), read_remedies()))
+"""Made before the processes are, which inherit it."""
+
+
 def decide_on_people(scene: Scene) -> None:
     """Decide on some people at a time, forever."""
-    composer = Composer(Path("templates"), read_remedies())
-    sharing = Sharing(composer)
     with scene.ledger() as ledger:
         while True:
             with ledger.write() as connection:
@@ -168,7 +171,7 @@ def decide_on_people(scene: Scene) -> None:
                 history = load_history(connection, found, people, now())
                 decisions = decide(found, people, history, POLICY, now())
                 contexts = [NoticeContext.of(d, people[d.trouble.subscriber_id], BRAND) for d in decisions]
-                words: dict[str, Rendered] = sharing.compose_all(contexts)
+                words: dict[str, Rendered] = SHARING.compose_all(contexts)
                 addresses = {who: str(person.email) for who, person in people.items()}
                 enqueue(connection, decisions, words, addresses, now())
                 ledger.mark_decided(connection, found)
@@ -246,12 +249,11 @@ def endure(scene: Scene, kills: int, senders: int, seed: int) -> float:
         for work in (decide_on_people, apply, *[send] * senders):
             crew.start(work)
         victims = cycle([send, decide_on_people, send, apply])
-        for number in range(kills):
+        for _ in range(kills):
             time.sleep(chance.uniform(0, LONGEST_LIFE_S))
             kind = next(victims)
             crew.start(crew.kill(chance.choice([child for child, work in crew.going.items() if work is kind])))
-            if number % 5 == 0:
-                scene.top_up()
+            scene.top_up()
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline and scene.unfinished():
             time.sleep(0.2)

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 import orjson
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+LONGEST_PAUSE_S = 0.03
 ANSWERED = b"HTTP/1.1 202 Accepted\r\nX-Message-Id: m\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -49,6 +50,10 @@ class Provider:
             return _json(len(self.pending))
         waiting = list(self.pending.values())
         return _json(self.chance.sample(waiting, min(len(waiting), 100)))
+
+    def pause_s(self, answer: bytes) -> float:
+        """Return how long an answer takes: where it counts, as long as one from far away, so that kills meet it."""
+        return self.chance.uniform(0, LONGEST_PAUSE_S) if self.counting and answer is ANSWERED else 0.0
 
     def _take(self, body: bytes) -> None:
         if not self.counting:
@@ -90,8 +95,12 @@ class Connection(asyncio.Protocol):
                 return
             body = bytes(self.read[end + 4 : whole])
             del self.read[:whole]
-            if self.transport is not None:
-                self.transport.write(self.provider.answer(head.split(b" ", 2)[1], body))
+            answer = self.provider.answer(head.split(b" ", 2)[1], body)
+            asyncio.get_running_loop().call_later(self.provider.pause_s(answer), self._write, answer)
+
+    def _write(self, answer: bytes) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(answer)
 
 
 async def serve(counting: bool) -> None:
