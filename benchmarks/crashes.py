@@ -230,8 +230,16 @@ class Crew:
         """Kill one (-9), and return what it worked at."""
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        with suppress(ChildProcessError):
+            os.waitpid(child, 0)
         return self.going.pop(child)
+
+    def replace_the_dead(self) -> None:
+        """Start anew those that ended by an error, e.g. for want of SQLite's lock, as any supervisor would."""
+        for child, work in list(self.going.items()):
+            if os.waitpid(child, os.WNOHANG)[0]:
+                del self.going[child]
+                self.start(work)
 
     def kill_all(self) -> None:
         """Kill them all."""
@@ -257,6 +265,7 @@ def endure(scene: Scene, kills: int, senders: int, seed: int) -> float:
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline and scene.unfinished():
             time.sleep(0.2)
+            crew.replace_the_dead()
     finally:
         crew.kill_all()
     return time.monotonic() - begun
