@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from console.report import Reports, write_reports
+from incidents.ledger.casework import notice_traits
+from incidents.ledger.schema import contacts, notices
+from incidents.reviews import Particulars, ReviewVerdict, review
+from incidents.silences import SilenceKind
 from tests.report.samples import HOSTILE_ONE, LARGE, NOW
 
 pytestmark = pytest.mark.browser
@@ -113,6 +119,24 @@ def test_hostile_text_runs_nothing(browser: Browser, reports: Reports) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nobody_is_kept_out(browser: Browser, axe, reports: Reports, scheme: str) -> None:
+    for path in (reports.index, reports.pages[LARGE.incident_id]):
+        page = opened(browser, path, scheme=scheme)
+        axe(page)
+        page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_keep_nobody_out(
+    browser: Browser, axe: Callable[[Page], None], engine: Engine, tmp_path: Path, scheme: str
+) -> None:
+    with engine.begin() as connection:
+        said = Particulars(note="A router was replaced.", kind=SilenceKind.MAINTENANCE)
+        review(connection, LARGE.incident_id, ReviewVerdict.EXPECTED_EVENT, "ann", NOW, seen=0, particulars=said)
+        ids = connection.scalars(select(notices.c.notice_id).where(notices.c.incident_id == LARGE.incident_id))
+        connection.execute(notice_traits.insert(), [{"notice_id": it, "region": "US-IL"} for it in ids])
+        call = {"contact_id": "c", "subscriber_id": "sub-w0", "contacted_time": NOW - timedelta(hours=20)}
+        connection.execute(contacts.insert(), call)
+    reports = write_reports(engine, tmp_path, now=NOW)
     for path in (reports.index, reports.pages[LARGE.incident_id]):
         page = opened(browser, path, scheme=scheme)
         axe(page)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import select
 
 from config.settings import Settings
 from config.versions import code_version, settings_hash
@@ -19,8 +20,10 @@ from console.report.pages import TEMPLATES, known_facts
 from console.report.paper import pdf_of
 from detectors.finding import Cohort
 from incidents.ledger import audit
+from incidents.ledger.casework import notice_traits
+from incidents.ledger.schema import contacts, feedback, notices
 from incidents.ledger.store import Ledger
-from tests.report.samples import EVERYONE, HOSTILE, HOSTILE_ONE, LARGE, NOW, OPEN
+from tests.report.samples import EVERYONE, HOSTILE, HOSTILE_ONE, LARGE, NOW, OPEN, decide
 
 FORMULA_NAME = Cohort.of({"isp": '=HYPERLINK("http://x")'})
 FORMULA = replace(LARGE, incident_id="inc-formula", cohort=FORMULA_NAME, alternatives=())
@@ -49,6 +52,28 @@ def test_every_incident_can_be_handed_out_as_anything(ledger, tmp_path, incident
     assert path.parent == tmp_path / "out"
     assert path.stat().st_size == file.bytes > 300
     assert is_genuine(file, tmp_path / "out")
+
+
+def test_sums_are_the_same_on_every_database(ledger_url):
+    with Ledger(ledger_url) as ledger:
+        ledger.upgrade()
+        with ledger.write() as connection:
+            ledger.save_incidents(connection, [LARGE])
+            decide(connection, 12, state="sent")
+            decide(connection, 3, reason="holdout")
+            keys = list(connection.execute(select(notices.c.notice_id, notices.c.subscriber_id)))
+            rows = [{"notice_id": key, "region": "US-IL" if at else None} for at, (key, _) in enumerate(keys)]
+            connection.execute(notice_traits.insert(), rows)
+            call = {"contact_id": "c", "subscriber_id": keys[0][1], "contacted_time": LARGE.detected_time, "csat": 4}
+            connection.execute(contacts.insert(), call)
+            answer = {"notice_id": keys[0][0], "question": "helped", "answer": 1, "given_time": NOW}
+            connection.execute(feedback.insert(), answer)
+        facts = known_facts(ledger.engine, LARGE.incident_id)
+    assert [(it.channel, it.people, it.states) for it in facts.problem.told] == [("email", 12, {"sent": 12})]
+    assert [(it.name, it.people, it.told) for it in facts.regions] == [("US-IL", 14, 11), ("elsewhere", 1, 1)]
+    assert (facts.contacts.told.contacting, facts.contacts.told.csat, facts.contacts.held_out.people) == (1, 4.0, 3)
+    assert [(it.question, it.count, it.mean) for it in facts.answers] == [("helped", 1, 1.0)]
+    assert pdf_of(facts, NOW, "Made.", TEMPLATES).startswith(b"%PDF")
 
 
 def test_one_that_was_altered_is_known_for_it(ledger, tmp_path):
