@@ -21,6 +21,8 @@ from notifiers.remedies import Remedies
 
 FOLDERS = ("notices", "pages")
 """The folders of `templates/` whose sentences subscribers read."""
+FOR_DEVELOPERS = frozenset({"inbox.html.jinja"})
+"""Pages that no subscriber sees: not translated."""
 DOMAIN = "notices"
 KEPT_HEADERS = ("Content-Type", "Content-Transfer-Encoding", "MIME-Version", "Language:", "Plural-Forms")
 """The rest says when and by whom: version control knows that, and a file changes only when its words do."""
@@ -53,6 +55,8 @@ def _flags(sentence: str) -> list[str]:
 def _of_templates(template_dir: Path) -> Iterator[tuple[Path, tuple[str | tuple[str, ...], list[str], str | None]]]:
     options = {"trimmed": "true", "newstyle_gettext": "true"}
     for path in sorted(path for folder in FOLDERS for path in (template_dir / folder).glob("*.jinja")):
+        if path.name in FOR_DEVELOPERS:
+            continue
         source = BytesIO(path.read_bytes())
         for found in extract_messages("jinja2.ext:babel_extract", source, _KEYWORDS, ("Note:",), options):
             yield path, found[1:]
