@@ -42,6 +42,7 @@ from notifiers.flood import stop_a_flood
 from notifiers.history import budget_left, load_history
 from notifiers.model import ChannelName, Decision, History, Policy, Recipient, oddities, reasons
 from notifiers.outbox import enqueue, record_decisions
+from notifiers.people import keep_people
 from notifiers.recheck import Consents
 from notifiers.release import release_due
 from notifiers.rollout import ask_for_large
@@ -354,6 +355,7 @@ class Pipeline:
         if self.writing is None:
             record_decisions(connection, decisions)
             return oddities(decisions)
+        keep_people(connection, recipients.values(), now)
         contexts = (_context(d, recipients, history, self.writing) for d in decisions if d.needs_words)
         rendered = Sharing(self.writing.composer).compose_all(contexts)
         addresses = {who: recipient.email for who, recipient in recipients.items() if recipient.email}

@@ -415,16 +415,18 @@ class WebSettings(Section):
         Signs inbox tokens (HS256): only from ``PREBUFFER_TOKEN_SECRET``.
     token_public_key
         A PEM file; with it inbox tokens are signed by its private key (RS256 or ES256), which we never see.
-    inbox_audience
-        Whom inbox tokens must be made for.
+    inbox_audience, service_audience
+        Whom inbox tokens, and those of programs that ask for diagnoses, must be made for.
     host, port
         Where it listens.
     trusted_proxies
         Addresses of reverse proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed.
     allowed_origins
         Web origins whose scripts may call the inbox.
-    requests_per_minute, address_requests_per_minute
-        Most requests of one inbox token or signed link, and of one network address.
+    requests_per_minute, address_requests_per_minute, service_requests_per_minute
+        Most requests of one inbox token or signed link, of one network address, and of one program.
+    ask_nps
+        Whether the feedback page asks how likely its reader is to recommend the service.
     streams, streams_per_subscriber
         Most open live streams of one process, and of one subscriber in it.
     max_body_bytes
@@ -441,12 +443,15 @@ class WebSettings(Section):
     token_secret: SecretStr | None = None
     token_public_key: Path | None = None
     inbox_audience: str = "prebuffer-inbox"
+    service_audience: str = "prebuffer-service"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8400
     trusted_proxies: tuple[str, ...] = ()
     allowed_origins: tuple[WebAddress, ...] = ()
     requests_per_minute: AtLeastOne = 120
     address_requests_per_minute: AtLeastOne = 1200
+    service_requests_per_minute: AtLeastOne = 1200
+    ask_nps: bool = False
     streams: AtLeastOne = 5000
     streams_per_subscriber: AtLeastOne = 5
     max_body_bytes: AtLeastOne = 1_000_000
@@ -467,6 +472,8 @@ class WebSettings(Section):
             secret = getattr(self, name)
             if secret is not None and len(secret.get_secret_value()) < LEAST_SECRET:
                 raise ValueError(f"{name} is shorter than {LEAST_SECRET} characters and could be guessed")
+        if self.inbox_audience == self.service_audience:
+            raise ValueError("service_audience must not be inbox_audience: the app's users could ask as programs")
         return self
 
 

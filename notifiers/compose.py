@@ -155,6 +155,10 @@ class Composer:
             notes=_notes(language, context),
         )
 
+    def side(self, context: NoticeContext) -> str:
+        """Return only the sentence that says whose side it is on, and why we think so."""
+        return one_line(self.languages.of(context.locale).gettext(self.remedies.best(_case(context)).side))
+
     def _body(self, language: Language, context: NoticeContext, urls: Mapping[str, str | None]) -> _Body:
         brand = context.brand
         key = _BodyKey(

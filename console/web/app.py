@@ -7,9 +7,9 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
-from config.bootstrap import make_links, template_folder
+from config.bootstrap import make_composer, make_links, template_folder
 from config.settings import Settings
-from console.web import errors, example, health, inbox, preferences, sendgrid
+from console.web import case, diagnosis, errors, example, feedback, genuine, health, inbox, preferences, sendgrid
 from console.web.access import AccessLog
 from console.web.errors import LastResort
 from console.web.headers import SecurityHeaders
@@ -22,7 +22,16 @@ from incidents.ledger.store import Ledger
 from notifiers.deliver import Clock
 from notifiers.links import Links
 
-ROUTERS = (health.router, inbox.router, preferences.router, sendgrid.router)
+ROUTERS = (
+    health.router,
+    inbox.router,
+    preferences.router,
+    genuine.router,
+    feedback.router,
+    case.router,
+    diagnosis.router,
+    sendgrid.router,
+)
 
 
 def make_app(
@@ -62,7 +71,9 @@ def make_app(
         links=links or make_links(settings),
         pages=pages,
         limits=RateLimits(),
+        composer=make_composer(settings),
         tokens=Tokens(settings.web),
+        service_tokens=Tokens(settings.web, settings.web.service_audience),
         streams=streams,
         verifier=sendgrid.verifier(settings.web.sendgrid_public_key),
     )

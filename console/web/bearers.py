@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fastapi import Request
-from sqlalchemy import select
 
 from console.web.errors import NotFoundError, UnavailableError, accepted
 from console.web.state import Web
-from incidents.ledger.schema import outbox
 from notifiers.links import BadLinkError, Bearer, Purpose
+from notifiers.outbox import load
+from notifiers.people import person_of
 
 BAD_LINK = "This link is not complete. Open it from the message again, or copy all of it."
 
@@ -34,12 +34,14 @@ def bearer_of(web: Web, purpose: Purpose, token: str) -> Bearer:
 
 
 def locale_of(web: Web, bearer: Bearer, request: Request) -> str | None:
-    """Return the language of the notice that the link came with, else the first that the browser asks for."""
-    query = select(outbox.c.card).where(outbox.c.notice_id == bearer.notice_id).limit(1)
+    """Return the language of the notice that the link came with, or of its reader, else what the browser asks for."""
     with web.ledger.read() as connection:
-        card = connection.scalar(query) or {}
-    language = card.get("language")
-    return language if isinstance(language, str) else accepted(request.scope)
+        message = load(connection, bearer.notice_id)
+        said = message and message.card.get("language")
+        person = None if said else person_of(connection, bearer.subscriber_id)
+    if isinstance(said, str):
+        return said
+    return (person and person.locale) or accepted(request.scope)
 
 
 async def form_of(request: Request) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Who asks: the app's user by their token, counted against how often they may."""
+"""Who asks: the app's user or a program by their token, counted against how often they may."""
 
 from __future__ import annotations
 
@@ -22,12 +22,25 @@ def count_address(request: Request, web: Web) -> None:
 def caller_of(request: Request, web: WebOf) -> Caller:
     """Return whose token came with a request, having counted it against their limits."""
     count_address(request, web)
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise NotAllowedError(HOW_TO_ASK)
-    caller = web.tokens.read(token.strip(), web.clock())
+    caller = web.tokens.read(_token_of(request), web.clock())
     web.limits.take("subscriber", caller.subscriber_id, web.settings.web.requests_per_minute)
     return caller
 
 
+def service_of(request: Request, web: WebOf) -> Caller:
+    """Return which program's token came with a request, having counted it against its limit."""
+    count_address(request, web)
+    caller = web.service_tokens.read(_token_of(request), web.clock())
+    web.limits.take("service", caller.subscriber_id, web.settings.web.service_requests_per_minute)
+    return caller
+
+
+def _token_of(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NotAllowedError(HOW_TO_ASK)
+    return token.strip()
+
+
 CallerOf = Annotated[Caller, Depends(caller_of)]
+ServiceOf = Annotated[Caller, Depends(service_of)]

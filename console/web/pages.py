@@ -31,6 +31,7 @@ class Pages:
         self.template_dir = template_dir
         self.languages = Languages(template_dir / "locales")
         base = urlsplit(public_url or "").path.rstrip("/")
+        self.host = urlsplit(public_url or "").hostname
         self.frame = {"service_name": service_name, "base": base, "version": self._version()}
         self._environments: dict[str, Environment] = {}
 

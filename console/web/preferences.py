@@ -21,6 +21,7 @@ from console.web.state import Web, WebOf
 from incidents.ledger.schema import notices
 from notifiers.links import Bearer, Purpose
 from notifiers.model import Category, ChannelName, Topic
+from notifiers.people import person_of
 from notifiers.preferences import Source, choices_of, choose, unchoose
 
 router = APIRouter()
@@ -140,9 +141,15 @@ def _chosen(connection: Connection, subscriber_id: str) -> Wishes:
 
 
 def _shown(connection: Connection, bearer: Bearer) -> Wishes:
-    """Return what was chosen, and yes to the way by which this notice came, to which the person must have agreed."""
-    came_by = connection.scalar(select(notices.c.channel).where(notices.c.notice_id == bearer.notice_id))
+    """Return what was chosen, and where nothing was, what holds: what the person's account says, as last heard.
+
+    Of a person whom we have not copied from the account we know one thing: they agreed to the way this notice came.
+    """
     chosen = _chosen(connection, bearer.subscriber_id)
+    person = person_of(connection, bearer.subscriber_id)
+    if person is not None:
+        return {topic: person.agreed(topic[1]) if want is None else want for topic, want in chosen.items()}
+    came_by = connection.scalar(select(notices.c.channel).where(notices.c.notice_id == bearer.notice_id))
     return {it: True if want is None and it[1].value == came_by else want for it, want in chosen.items()}
 
 

@@ -15,6 +15,7 @@ from console.web.pages import Pages
 from console.web.streams import Streams
 from console.web.tokens import Tokens
 from incidents.ledger.store import Ledger
+from notifiers.compose import Composer
 from notifiers.deliver import Clock
 from notifiers.links import Links
 
@@ -33,8 +34,10 @@ class Web:
         Renders HTML.
     limits
         Who asked how often.
-    tokens
-        Believes or refuses the inbox's tokens.
+    composer
+        Words for what is wrong, as notices say it.
+    tokens, service_tokens
+        Believe or refuse the tokens of the inbox, and of programs.
     streams
         The live streams that are open.
     verifier
@@ -49,7 +52,9 @@ class Web:
     links: Links | None
     pages: Pages
     limits: RateLimits
+    composer: Composer
     tokens: Tokens
+    service_tokens: Tokens
     streams: Streams
     verifier: EventWebhook | None = None
     webhook: Counter[str] = field(default_factory=Counter)

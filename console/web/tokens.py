@@ -1,8 +1,9 @@
-"""Inbox tokens: a company's backend says who the app's user is, for a short while.
+"""Tokens: a company's backend says who the app's user is, or which of its programs asks, for a short while.
 
-A token is a JWT (RFC 7519) with `sub` (the subscriber's pseudonym), `aud` (`web.inbox_audience`) and `exp`, at most a
-day ahead. It is signed with a secret that both sides have (HS256), or with a private key of which we know only the
-public half (RS256, ES256). Which one is a setting, never the token's choice.
+A token is a JWT (RFC 7519) with `sub` (the subscriber's pseudonym, or the program's name), `aud` (`web.inbox_audience`
+or `web.service_audience`: neither is good for the other) and `exp`, at most a day ahead. It is signed with a secret
+that both sides have (HS256), or with a private key of which we know only the public half (RS256, ES256). Which one is a
+setting, never the token's choice.
 """
 
 from __future__ import annotations
@@ -32,14 +33,27 @@ BAD_TOKEN = "The token is not one that we believe: it is broken, over, or made f
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose inbox it is, and until when the token says so."""
+    """Whose inbox it is, and until when the token says so; of a service's token, `subscriber_id` is its name."""
 
     subscriber_id: str
     until: datetime
 
 
-def make_token(settings: WebSettings, subscriber_id: str, now: datetime, lifetime: timedelta) -> str:
+def make_token(
+    settings: WebSettings, subject: str, now: datetime, lifetime: timedelta, *, service: bool = False
+) -> str:
     """Return a token, as a company's backend would make it with the shared secret.
+
+    Parameters
+    ----------
+    settings
+        The section `web`.
+    subject
+        A subscriber's pseudonym, or a service's name.
+    now, lifetime
+        From when and how long it is good.
+    service
+        Whether it is for the service interface.
 
     Raises
     ------
@@ -50,7 +64,8 @@ def make_token(settings: WebSettings, subscriber_id: str, now: datetime, lifetim
         raise PipelineError("Tokens cannot be made here: PREBUFFER_TOKEN_SECRET is not set.")
     if lifetime > LONGEST_LIFE:
         raise PipelineError("A token lives a day at the longest.")
-    claims = {"sub": subscriber_id, "aud": settings.inbox_audience, "exp": int((now + lifetime).timestamp())}
+    audience = settings.service_audience if service else settings.inbox_audience
+    claims = {"sub": subject, "aud": audience, "exp": int((now + lifetime).timestamp())}
     key = jwk.OctKey.import_key(settings.token_secret.get_secret_value())
     return jwt.encode({"alg": SHARED[0]}, claims, key)
 
@@ -62,6 +77,8 @@ class Tokens:
     ----------
     settings
         The section `web`.
+    audience
+        Whom tokens must be made for; by default, the inbox.
 
     Raises
     ------
@@ -69,8 +86,8 @@ class Tokens:
         If the public key cannot be read.
     """
 
-    def __init__(self, settings: WebSettings) -> None:
-        self.audience = settings.inbox_audience
+    def __init__(self, settings: WebSettings, audience: str | None = None) -> None:
+        self.audience = audience or settings.inbox_audience
         self.algorithms: tuple[str, ...] = PUBLIC if settings.token_public_key else SHARED
         self.key: Any = None
         if settings.token_public_key is not None:
@@ -87,7 +104,7 @@ class Tokens:
             If it is not believed.
         """
         if self.key is None:
-            raise UnavailableError("The inbox is not set up: it has neither a token secret nor a public key.")
+            raise UnavailableError("Tokens are not set up: there is neither a secret nor a public key.")
         if len(token) > LONGEST_TOKEN or not token.isascii():
             raise NotAllowedError(BAD_TOKEN)
         try:

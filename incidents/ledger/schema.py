@@ -232,6 +232,20 @@ suppressions = Table(
     Column("source", String(16), nullable=False, server_default="webhook"),
 )
 
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("subscriber_id", String(128), primary_key=True),
+    Column("locale", String(35)),
+    Column("country", String(2)),
+    Column("timezone", String(64)),
+    Column("no_phone", Boolean, nullable=False),
+    Column("email_opt_in", Boolean, nullable=False),
+    Column("in_app_opt_in", Boolean, nullable=False),
+    Column("updated_time", UtcTime, nullable=False),
+)
+"""How to speak to people whom a decision was about, copied from the warehouse: no names and no addresses."""
+
 preferences = Table(
     "preferences",
     metadata,

@@ -16,9 +16,12 @@ from console.web import make_app
 from console.web.tokens import make_token
 from incidents.ledger import schema
 from incidents.ledger.store import Ledger
+from incidents.model import TroubleKind
 from notifiers.cards import put_card
 from notifiers.insert import insert_new
 from notifiers.links import Links
+from notifiers.model import Recipient, notice_id
+from notifiers.people import keep_people
 from tests.serving import serving
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -126,5 +129,93 @@ def bearer(settings, clock) -> Callable[..., dict[str, str]]:
     def build(subscriber_id: str = "u-1", **life: float) -> dict[str, str]:
         lifetime = timedelta(**(life or {"hours": 1}))
         return {"Authorization": f"Bearer {make_token(settings().web, subscriber_id, clock(), lifetime)}"}
+
+    return build
+
+
+PROBLEM = {
+    "episode": "inc-1",
+    "kind": "problem",
+    "problem": "buffering",
+    "cause": "isp",
+    "incident_id": "inc-1",
+}
+
+
+@pytest.fixture
+def tell(ledger) -> Callable[..., str]:
+    """Store somebody's trouble with the notice that they got about it, as the pipeline does; returns its key."""
+
+    def build(subscriber_id: str = "u-1", *, sent: bool = True, trouble: object = None, **changed: object) -> str:
+        about = PROBLEM | changed
+        key = notice_id(subscriber_id, str(about["episode"]), TroubleKind(str(about["kind"])))
+        found = about | {"subscriber_id": subscriber_id, "found_time": NOON, "cause_probability": 0.93}
+        found |= {"evidence": ["84 % of sessions on isp-a stall, elsewhere 2 %."], "severity": "major"}
+        found |= {"since": NOON - timedelta(hours=2), "last_bad_time": NOON - timedelta(minutes=20)}
+        found |= {"impaired": 3, "sessions": 4, "device_type": "smart_tv", "error_class": None}
+        notice = about | {"notice_id": key, "subscriber_id": subscriber_id, "decided_time": NOON, "channel": "email"}
+        notice |= {"timezone": "Europe/Berlin", "withheld_reason": None if sent else "holdout"}
+        with ledger.write() as connection:
+            if about["incident_id"]:
+                insert_new(connection, schema.incidents, [incident(str(about["incident_id"]))])
+            insert_new(connection, schema.troubles, [found | dict(trouble or {})])
+            insert_new(connection, schema.notices, [notice])
+            if sent:
+                insert_new(connection, schema.outbox, [message_of(key)])
+                sending = {"message_id": key, "attempt": 1, "attempted_time": NOON, "outcome": "sent"}
+                insert_new(connection, schema.deliveries, [sending])
+        return key
+
+    return build
+
+
+def incident(incident_id: str, **changed: object) -> dict[str, object]:
+    return {
+        "incident_id": incident_id,
+        "signal": "buffering",
+        "cohort": {"isp": "isp-a"},
+        "onset_time": NOON - timedelta(hours=2),
+        "detected_time": NOON - timedelta(hours=1),
+        "resolved_time": None,
+        "severity": "major",
+        "affected_subscribers": 210,
+        "cause": "isp",
+        "cause_probability": 0.93,
+        "evidence": [],
+        "observed": 0.4,
+        "expected": 0.02,
+        "sessions": 900,
+        "surprise": 80.0,
+        "alternatives": [],
+        "chart": [],
+        "updated_time": NOON,
+    } | changed
+
+
+def message_of(key: str) -> dict[str, object]:
+    return {
+        "message_id": key,
+        "notice_id": key,
+        "stage": "first",
+        "channel": "email",
+        "address": "ada@example.net",
+        "subject": "Your video kept pausing",
+        "html": "<p>Hello Ada</p>",
+        "text": "Hello Ada",
+        "card": {},
+        "state": "sent",
+        "queued_time": NOON,
+        "next_attempt_time": NOON,
+    }
+
+
+@pytest.fixture
+def know(ledger) -> Callable[..., None]:
+    """Copy somebody into the ledger, as the pipeline does."""
+
+    def build(subscriber_id: str = "u-1", **columns: object) -> None:
+        said = {"email": "ada@example.net", "display_name": "Ada", "locale": "en-GB", "timezone": "Europe/Berlin"}
+        with ledger.write() as connection:
+            keep_people(connection, [Recipient(subscriber_id, **said | columns)], NOON)
 
     return build
