@@ -15,6 +15,7 @@ from console.output import outcome_document, outcome_tables, print_json, progres
 if TYPE_CHECKING:
     from console.demo import DemoReport
 
+DEMO_FOLDER = Path("data/var/demo")
 FolderOption = Annotated[Path, typer.Option("--folder", help="Where it lives; an earlier demo there is replaced.")]
 SeedOption = Annotated[
     int | None,
@@ -24,7 +25,7 @@ SeedOption = Annotated[
 
 def demo(
     *,
-    folder: FolderOption = Path("data/var/demo"),
+    folder: FolderOption = DEMO_FOLDER,
     seed: SeedOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -47,6 +48,8 @@ def demo(
         print_json(_document(report))
     else:
         _show(report)
+        if folder == DEMO_FOLDER:
+            say("Console: prebuffer web --demo")
 
 
 def _document(report: DemoReport) -> dict[str, object]:
