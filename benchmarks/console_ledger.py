@@ -167,7 +167,8 @@ def _notices(say: Words, size: Size) -> str:
         INSERT INTO notices (notice_id, subscriber_id, episode, kind, decided_time, problem, cause, incident_id,
             channel, withheld_reason, expires_time)
         SELECT {say.key("i")}, 'sub-' || {say.key(f"i % {SUBSCRIBERS}")}, {_of(say, size)}, 'problem',
-            {say.time(moment)}, 'buffering', 'service', {_of(say, size)}, CASE WHEN i % 3 = 0 THEN 'in_app' ELSE 'email' END, {reason},
+            {say.time(moment)}, 'buffering', 'service', {_of(say, size)},
+            CASE WHEN i % 3 = 0 THEN 'in_app' ELSE 'email' END, {reason},
             {say.time(f"{moment} + 57600")}
         FROM n"""
 

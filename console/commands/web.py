@@ -38,7 +38,7 @@ DevOption = Annotated[
 DemoOption = Annotated[
     bool, typer.Option("--demo", help="Open the console on what `prebuffer demo` left, for this machine only.")
 ]
-DEMO_PASSWORD = "only for the demo"
+DEMO_PASSWORD = "only for the demo"  # noqa: S105 - it opens what is invented, on this machine
 GOODBYE_S = 5
 """How long open requests may take to end when the command is stopped; live streams resume elsewhere."""
 

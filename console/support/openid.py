@@ -58,18 +58,11 @@ class Provider:
     ----------
     settings
         With `issuer` and `client_id`.
-    client
-        What asks it.
     """
 
-    def __init__(self, settings: ConsoleSettings, client: httpx.Client | None = None) -> None:
+    def __init__(self, settings: ConsoleSettings) -> None:
         self.settings = settings
-        self.client = client or httpx.Client(timeout=TIMEOUT_S, follow_redirects=False)
         self._about: Mapping[str, Any] | None = None
-
-    def close(self) -> None:
-        """Close its connections."""
-        self.client.close()
 
     def address(self, attempt: Attempt, redirect_uri: str) -> str:
         """Return where a browser goes to sign in.
@@ -80,7 +73,7 @@ class Provider:
             If the provider does not say.
         """
         endpoint = str(self._described()["authorization_endpoint"])
-        url, _ = self._session(redirect_uri).create_authorization_url(
+        url, _ = self._session(None, redirect_uri).create_authorization_url(
             endpoint, state=attempt.state, nonce=attempt.nonce, code_verifier=attempt.verifier
         )
         return str(url)
@@ -108,14 +101,15 @@ class Provider:
         secret = self.settings.client_secret
         auth = None if secret is None else (str(self.settings.client_id), secret.get_secret_value())
         try:
-            token = self._session(redirect_uri).fetch_token(
-                str(about["token_endpoint"]),
-                authorization_response=answer,
-                state=attempt.state,
-                code_verifier=attempt.verifier,
-                auth=auth,
-                **({} if auth else {"client_id": self.settings.client_id}),
-            )
+            with _client() as client:
+                token = self._session(client, redirect_uri).fetch_token(
+                    str(about["token_endpoint"]),
+                    authorization_response=answer,
+                    state=attempt.state,
+                    code_verifier=attempt.verifier,
+                    auth=auth,
+                    **({} if auth else {"client_id": self.settings.client_id}),
+                )
         except (OAuth2Error, httpx.HTTPError, ValueError) as error:
             raise ProviderError("The provider did not confirm the sign-in.") from error
         return self._believed(token, attempt, now)
@@ -136,9 +130,9 @@ class Provider:
         said = claims.get(self.settings.name_claim)
         return " ".join(str(said or claims["sub"]).split())[:LONGEST_NAME]
 
-    def _session(self, redirect_uri: str) -> OAuth2Client:
+    def _session(self, client: httpx.Client | None, redirect_uri: str) -> OAuth2Client:
         return OAuth2Client(
-            session=self.client,
+            session=client,
             client_id=self.settings.client_id,
             scope="openid profile email",
             redirect_uri=redirect_uri,
@@ -184,7 +178,8 @@ class Provider:
 
     def _get(self, url: str) -> dict[str, Any]:
         try:
-            response = self.client.get(url)
+            with _client() as client:
+                response = client.get(url)
             response.raise_for_status()
             document = response.json()
         except (httpx.HTTPError, ValueError) as error:
@@ -192,3 +187,8 @@ class Provider:
         if not isinstance(document, dict):
             raise ProviderError("The provider's answer is not what it should be.")
         return document
+
+
+def _client() -> httpx.Client:
+    """Open connections for one sign-in: there are few of them, and none is left open between."""
+    return httpx.Client(timeout=TIMEOUT_S, follow_redirects=False)
