@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
@@ -31,7 +32,7 @@ from console.support.routes import (
 )
 from console.support.state import Support
 from console.support.templates import Templates
-from console.web.errors import Problem, problem_of
+from console.web.errors import LastResort, Problem, problem_of
 from console.web.limits import RateLimits
 from incidents.ledger.store import Ledger
 from notifiers.deliver import Clock
@@ -79,7 +80,9 @@ def make_console(
     templates = Templates(template_folder(settings), settings.brand.service_name, public_url or settings.web.public_url)
     if provider is None and settings.console.issuer is not None:
         provider = Provider(settings.console)
-    app = FastAPI(title="Prebuffer console", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Prebuffer console", docs_url=None, redoc_url=None, openapi_url=None, middleware=[Middleware(LastResort)]
+    )
     app.state.support = Support(
         settings,
         ledger,

@@ -85,7 +85,9 @@ def make_app(
     if settings.console.is_open:
         from console.support import make_console  # noqa: PLC0415 - it takes its frame from here
 
-        app.mount("/console", make_console(settings, ledger, clock, public_url=public_url), name="console")
+        console = make_console(settings, ledger, clock, public_url=public_url)
+        console.state.web = app.state.web
+        app.mount("/console", console, name="console")
     app.mount("/static", _Static(directory=pages.static_dir), name="static")
     return app
 

@@ -14,11 +14,12 @@ from sqlalchemy import select
 from console.support import make_console, sessions
 from console.support.app import ROUTERS
 from console.support.sessions import Role
+from console.web import make_app
 from incidents.ledger.audit import history
 from incidents.ledger.casework import console_sessions
 from incidents.ledger.store import Ledger
 from tests.report.samples import LARGE, OPEN
-from tests.serving import wait_for
+from tests.serving import serving, wait_for
 from tests.support.conftest import AUTHOR, PASSWORD, Clock
 
 PUBLIC = {
@@ -171,6 +172,21 @@ def test_pages_run_our_scripts_only_and_are_not_kept(lead: httpx.Client) -> None
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     assert headers["cache-control"] == "no-store"
+
+
+def test_what_breaks_is_a_sentence_and_its_text_is_not_shown(settings, ledger: Ledger, clock: Clock) -> None:
+    app = make_app(settings, ledger, clock)
+    console = next(route.app for route in app.routes if getattr(route, "name", "") == "console")
+
+    @console.get("/broken")
+    def broken() -> None:
+        raise RuntimeError("sub-12345")
+
+    with serving(app) as url:
+        answer = httpx.get(f"{url}/console/broken", headers={"accept": "text/html"}, trust_env=False)
+    assert answer.status_code == 500
+    assert "Something broke here." in answer.text
+    assert "sub-12345" not in answer.text
 
 
 def test_secrets_are_stars(lead: httpx.Client, settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,16 +15,27 @@ from benchmarks.console_tasks import MOST_CLICKS, World, clicks_of
 from config.settings import Settings
 from console.web import make_app
 from incidents.ledger.store import Ledger
-from tests.serving import serving
+from tests.serving import serving, wait_for
 from tests.support.conftest import fill
 from tests.support.lead_day import addresses, evening_in, signed_in, world_of
 
 pytestmark = pytest.mark.browser
+PATIENCE_S = 220.0
 
 
 @pytest.fixture(scope="module")
 def evening(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return evening_in(tmp_path_factory.mktemp("evening"))
+    """The evening, made once by whichever worker comes first."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "evening"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        wait_for((folder / "made").exists, patience_s=PATIENCE_S)
+    else:
+        evening_in(folder)
+        (folder / "made").touch()
+    return folder / "demo" / "ledger.db"
 
 
 @pytest.fixture
