@@ -1,6 +1,6 @@
 """What is normal: the expected number of fresh impairments of any slice, by a shrunk multiplicative model.
 
-The rate of signal s for a slice with dimension values v1..v8 in country c at hour h (UTC) is
+The rate of signal s for a slice with dimension values v1..v8 in country c at hour h, as clocks show it there, is
 
     rate = base_s * prod_d g_s,d(v_d) * g_s,hour(c, h)
 
@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from detectors.local_hours import HOURS_A_DAY, LocalHours
 from detectors.observations import MISSING, SIGNALS, Observations, Vocabularies
 from telemetry.contract import DIMENSIONS
 
@@ -88,6 +89,8 @@ class RateModel:
         Passes of the fitting; the factors change by less than a per cent after five.
     dispersion_hours
         Length of the blocks over which overdispersion is measured.
+    local_hours
+        The hour of day by place; UTC everywhere if absent.
 
     Attributes
     ----------
@@ -99,10 +102,17 @@ class RateModel:
         Variance over mean of block counts of one-dimension cohorts, at least 1, shape (4,).
     """
 
-    def __init__(self, strength: float = 10.0, sweeps: int = 6, dispersion_hours: int = 4) -> None:
+    def __init__(
+        self,
+        strength: float = 10.0,
+        sweeps: int = 6,
+        dispersion_hours: int = 4,
+        local_hours: LocalHours | None = None,
+    ) -> None:
         self.strength = strength
         self.sweeps = sweeps
         self.dispersion_hours = dispersion_hours
+        self.local_hours = local_hours
 
     def fit(self, counts: HourlyCounts) -> RateModel:
         """Learn base rates, factors, repeats and dispersion; returns itself."""
@@ -134,12 +144,12 @@ class RateModel:
             rate *= factor[np.where(known, key, -1)]
         return rate
 
-    @staticmethod
-    def _keys(codes: NDArray[np.int32], hour: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Factor keys: one per dimension and one for country and hour of day; the last place is "no factor"."""
+    def _keys(self, codes: NDArray[np.int32], hour: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Factor keys: one per dimension and one for country and local hour of day; the last place is "no factor"."""
         country = codes[:, MODEL_DIMENSIONS.index("country")].astype(np.int64)
         dims = [codes[:, i].astype(np.int64) for i in range(len(MODEL_DIMENSIONS))]
-        return [*dims, np.where(country == MISSING, MISSING, country * 24 + hour % 24)]
+        of_day = hour % HOURS_A_DAY if self.local_hours is None else self.local_hours.of(codes, hour)
+        return [*dims, np.where(country == MISSING, MISSING, country * HOURS_A_DAY + of_day)]
 
     def _refit(self, factor: Array, key: NDArray[np.int64], fresh: Array, expected: Array) -> Array:
         """Re-estimate one factor in place and return the new expectations."""

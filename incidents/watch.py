@@ -18,6 +18,7 @@ import numpy as np
 from detectors.cohorts import members
 from detectors.finding import Cohort
 from detectors.learning import hourly_counts, learn_day, midnight, prepare, unlearnt_days
+from detectors.local_hours import LocalHours
 from detectors.observations import ImpairmentRule, Vocabularies, load_observations, slot_of
 from detectors.rates import SLOTS_PER_HOUR, HourlyCounts, RateModel
 from detectors.volume import SeasonalVolume
@@ -211,7 +212,8 @@ class Watch:
         words = Vocabularies()
         counts = self._history(words, now)
         self._quality = QualityWatch(SeasonalVolume().fit(counts), words)
-        model = RateModel().fit(counts.drop(_anomalous(counts, words, known)))
+        hours = LocalHours.learnt(self.connection, words)
+        model = RateModel(local_hours=hours).fit(counts.drop(_anomalous(counts, words, known)))
         self._own_troubles.start(self.connection, words, self._learnt)
         return WatchState.of(words, model, self.impairment.memory_slots, self.rule.onset_slack)
 
