@@ -98,19 +98,27 @@ def _read_table(path: Path) -> list[Series]:
 
 
 def _read_nab(folder: Path) -> list[Series]:
-    windows = json.loads((folder / WINDOWS).read_text(encoding="utf-8"))
+    windows = _windows(folder / WINDOWS)
     found = []
     for path in sorted((folder / "data").rglob("*.csv")):
         table = read_table(path)
         if not {"timestamp", "value"} <= set(table.columns):
             continue
         name = path.relative_to(folder / "data").as_posix()
-        times = pd.to_datetime(table["timestamp"])
+        times = pd.to_datetime(table["timestamp"], errors="coerce")
         label = pd.Series(data=False, index=table.index)
         for start, end in windows.get(name, []):
-            label |= (times >= pd.Timestamp(start)) & (times <= pd.Timestamp(end))
+            label |= (times >= start) & (times <= end)
         found.append(_series(name, name.split("/", maxsplit=1)[0], times, table["value"], label))
     return [series for series in found if len(series.values)]
+
+
+def _windows(path: Path) -> dict[str, list[tuple[pd.Timestamp, pd.Timestamp]]]:
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        return {name: [(pd.Timestamp(start), pd.Timestamp(end)) for start, end in them] for name, them in read.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SystemExit(f"{path} does not hold windows by series: {error}") from None
 
 
 def _series(name: str, group: str, times: pd.Series, values: pd.Series, labels: pd.Series) -> Series:

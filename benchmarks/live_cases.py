@@ -90,7 +90,7 @@ def read_cases(folder: Path) -> list[Case]:
 def _labels(path: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
-    table = pd.read_csv(path, dtype=str)
+    table = read_table(path, ("case_id",), words=True)
     return {str(row["case_id"]): {str(k): v for k, v in row.items()} for row in table.to_dict("records")}
 
 

@@ -10,17 +10,20 @@ from rich.table import Table
 
 MIN_WIDTH = 100
 """Columns of text that a table may use at least, wherever it is printed."""
+FRAME = 3
+"""Columns of text around each figure."""
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table for people; the first column is words, the others are right-aligned."""
+    """Print a table for people; the first column is words, the others are right-aligned, and nothing is cut short."""
     shown = Table(title=title, title_justify="left")
-    for position, column in enumerate(columns):
-        shown.add_column(column, justify="left" if position == 0 else "right")
+    widths = [max(map(len, " ".join(texts).split()), default=0) for texts in zip(columns, *rows, strict=True)]
+    for position, (column, width) in enumerate(zip(columns, widths, strict=True)):
+        shown.add_column(column, justify="left" if position == 0 else "right", min_width=width)
     for row in rows:
         shown.add_row(*row)
     console = Console()
-    console.width = max(console.width, MIN_WIDTH)
+    console.width = max(console.width, MIN_WIDTH, sum(widths) + FRAME * len(widths) + 1)
     console.print(shown)
 
 

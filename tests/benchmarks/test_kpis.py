@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import kpis
+from benchmarks import report as wide
 from benchmarks.kpi_baselines import BASELINES
 from benchmarks.kpi_judging import MERGED_POINTS, RUN_POINTS, Part, choose, count, delays, halves, tell
 from benchmarks.kpi_series import by_series, read_folder, side_by_side
@@ -174,6 +175,34 @@ def test_values_that_are_all_null_are_survived(tmp_path, capsys, quick):
 def test_an_empty_folder_is_refused_with_a_sentence(tmp_path):
     with pytest.raises(SystemExit, match="holds no series"):
         kpis.main([str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        pytest.param(None, "", "holds no series", id="no such folder"),
+        pytest.param("x.csv", "", "cannot be read as a table", id="an empty file"),
+        pytest.param("x.csv", "time,label\n2026-01-01,1\n", "holds no series", id="a column is missing"),
+        pytest.param("x.parquet", "no table", "cannot be read as a table", id="no table"),
+        pytest.param("combined_windows.json", "{}x", "does not hold windows", id="windows that are no JSON"),
+        pytest.param("combined_windows.json", '{"a.csv": [["never", 1, 2]]}', "does not hold windows", id="no windows"),
+        pytest.param("combined_windows.json", "[1]", "does not hold windows", id="windows of nothing"),
+    ],
+)
+def test_an_odd_folder_is_refused_with_a_sentence(name, content, said, tmp_path):
+    if name is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(SystemExit, match=said):
+        kpis.main([str(tmp_path / "nowhere" if name is None else tmp_path)])
+
+
+def test_figures_are_never_cut_short(capsys):
+    long = "a_very_long_name_of_a_series_in_some_folder_" * 3
+    wide.table("Wide", ["series", *["so many words"] * 15], [[long, *["123,456,789.123"] * 15]])
+    said = capsys.readouterr().out
+    assert long in said
+    assert said.count("123,456,789.123") == 15
+    assert "…" not in said
 
 
 def test_side_by_side_loses_nothing(tmp_path):

@@ -188,3 +188,25 @@ def test_a_column_that_is_missing_is_named(tmp_path: Path) -> None:
     pd.DataFrame({"case_id": ["a"], "minute": ["2026-01-01"], "viewers": [3]}).to_parquet(tmp_path / "viewers.parquet")
     with pytest.raises(SystemExit, match="has no column stalled_viewers"):
         main([str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        pytest.param("", "cannot be read as a table", id="an empty file"),
+        pytest.param("x,y\n1,2\n", "has no column case_id", id="without cases"),
+    ],
+)
+def test_odd_labels_are_refused_with_a_sentence(labels: str, said: str, tmp_path: Path) -> None:
+    folder(tmp_path, rows(), [label()])
+    (tmp_path / "labels.csv").write_text(labels)
+    with pytest.raises(SystemExit, match=said):
+        main([str(tmp_path)])
+
+
+@pytest.mark.parametrize("labels", [[label()], None], ids=["labelled", "no labels"])
+def test_the_last_line_has_what_the_docs_name(labels, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(folder(tmp_path, rows(), labels))])
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    names = {"first", "first_five", "jaccard_half", "alarm", "first_unmarked", "ms_per_case", "cases"}
+    assert names <= {name for name, value in found.items() if value >= 0}
