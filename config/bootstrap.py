@@ -12,12 +12,13 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
+import httpx
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.pipeline import Detector, Pipeline, PipelineError, Sending, Writing
 from config.remedies import read_remedies
-from config.settings import ChannelSettings, Settings
+from config.settings import Settings
 from incidents.ledger.store import Ledger
 from incidents.watch import Watch
 from notifiers.channels import Channel, InApp, Mailbox, SendGrid, SendGridSettings
@@ -194,15 +195,28 @@ def open_channels(settings: Settings, ledger: Ledger) -> Iterator[Mapping[Channe
             ChannelName.IN_APP: cards,
         }
         return
-    account = _account(settings.channels, settings)
-    with account.open_client() as client:
+    with open_account(settings) as (account, client):
         yield {ChannelName.EMAIL: SendGrid(account, client), ChannelName.IN_APP: cards}
 
 
-def _account(channels: ChannelSettings, settings: Settings) -> SendGridSettings:
-    sendgrid, brand = channels.sendgrid, settings.brand
+@contextmanager
+def open_account(settings: Settings) -> Iterator[tuple[SendGridSettings, httpx.Client]]:
+    """Open the SendGrid account and the connections to share among requests to it.
+
+    Raises
+    ------
+    PipelineError
+        If mail does not go through SendGrid.
+    """
+    account = _account(settings)
+    with account.open_client() as client:
+        yield account, client
+
+
+def _account(settings: Settings) -> SendGridSettings:
+    sendgrid, brand = settings.channels.sendgrid, settings.brand
     if sendgrid.api_key is None or sendgrid.sender is None:
-        raise PipelineError("Mail goes through SendGrid, but its key or its sender is not set.")
+        raise PipelineError("Mail does not go through SendGrid: its key or its sender is not set.")
     links = make_links(settings)
     return SendGridSettings(
         api_key=sendgrid.api_key.get_secret_value(),

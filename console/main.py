@@ -22,6 +22,7 @@ from console.commands import (
     measures,
     outbox,
     preview,
+    reconcile,
     replay,
     report,
     run,
@@ -37,12 +38,22 @@ from console.commands import (
 from console.output import complain
 from incidents.cases import CaseError
 from incidents.ledger.leases import LedgerError
+from notifiers.errors import ChannelError
 from notifiers.language import CatalogueError
 from notifiers.rollout import RolloutError
 from notifiers.stops import StopError
 from telemetry.errors import TelemetryError
 
-REFUSALS = (PipelineError, TelemetryError, LedgerError, CaseError, StopError, RolloutError, CatalogueError)
+REFUSALS = (
+    PipelineError,
+    TelemetryError,
+    LedgerError,
+    CaseError,
+    StopError,
+    RolloutError,
+    CatalogueError,
+    ChannelError,
+)
 """What the libraries raise when they cannot do what was asked; their messages are sentences."""
 FAILED, WRONG_USE = 1, 2
 SHOW_IT = "To see where, run it again as: prebuffer --traceback ..."
@@ -110,6 +121,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(console.app, name="console")
 app.add_typer(drill.app, name="drill")
 app.command()(send.send)
+app.command()(reconcile.reconcile)
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(labels.app, name="labels")
 app.add_typer(status.app, name="status")

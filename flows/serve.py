@@ -25,6 +25,7 @@ from flows.ingest import ingest
 from flows.notify import notify
 from flows.opening import settings_of
 from flows.pipeline import pipeline
+from flows.reconcile import reconcile
 from flows.report import report
 from flows.server import server_where_none_is_configured
 
@@ -34,13 +35,16 @@ ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLi
 TAGS = ["prebuffer"]
 MONDAY_MORNING = "0 7 * * 1"
 """When the weekly digest goes out, in UTC."""
+NIGHTLY = "20 3 * * *"
+"""When suppressions are compared with SendGrid's lists, in UTC."""
 
 
 def deployments(schedules: ScheduleSettings, config: str | None) -> list[RunnerDeployment]:
-    """Return what is served: the pipeline every step, the digest every week, and the parts without a schedule."""
+    """Return what is served: the pipeline every step, other jobs nightly or weekly, and parts without a schedule."""
     every_step = Interval(schedules.step, anchor_date=anchor(schedules), timezone="UTC")
     return [
         _deployment(pipeline, config, schedule=every_step),
+        _deployment(reconcile, config, schedule=Cron(NIGHTLY, timezone="UTC")),
         _deployment(digest, config, schedule=Cron(MONDAY_MORNING, timezone="UTC")),
         *(_deployment(part, config) for part in ON_DEMAND),
     ]

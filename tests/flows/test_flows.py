@@ -19,6 +19,7 @@ from flows.due import due_window
 from flows.ingest import ingest
 from flows.notify import notify
 from flows.pipeline import pipeline
+from flows.reconcile import reconcile
 from flows.report import incident_rows, report
 from flows.serve import deployments
 
@@ -55,6 +56,7 @@ def test_each_part_runs_alone_under_the_name_of_its_window(config, incoming, win
     assert detect(window=window, config=config) == {"slices": 1, "incidents": 0, "troubles": 0}
     assert notify(window=window, config=config) == {"released": 0}
     assert report(window=window, config=config) == 0
+    assert reconcile(config=config) == {}
     assert {f"{verb} {KEY}" for verb in ("ingest", "detect", "notify", "report")} <= set(run_names())
 
 
@@ -67,10 +69,10 @@ def test_without_an_incoming_folder_nothing_is_ingested_and_the_run_is_named_by_
     assert {f"ingest {before.key}", f"ingest {after.key}"} & set(run_names())
 
 
-def test_one_deployment_has_a_schedule_and_none_overlaps_with_itself():
+def test_whole_jobs_have_a_schedule_and_none_overlaps_with_itself():
     schedules = ScheduleSettings(step=timedelta(minutes=15), settle=timedelta(minutes=2))
     served = {deployment.name: deployment for deployment in deployments(schedules, "my.yaml")}
-    assert set(served) == {"pipeline", "ingest", "detect", "notify", "report"}
+    assert set(served) == {"pipeline", "reconcile", "digest", "ingest", "detect", "notify", "report"}
     for name, deployment in served.items():
         assert deployment.concurrency_limit == 1
         assert deployment.concurrency_options.collision_strategy is ConcurrencyLimitStrategy.CANCEL_NEW
@@ -79,6 +81,8 @@ def test_one_deployment_has_a_schedule_and_none_overlaps_with_itself():
     (schedule,) = served["pipeline"].schedules
     assert schedule.schedule.interval == timedelta(minutes=15)
     assert schedule.schedule.anchor_date.astimezone(UTC) == datetime(1970, 1, 2, 0, 2, tzinfo=UTC)
+    nightly, weekly = (served[name].schedules[0].schedule.cron for name in ("reconcile", "digest"))
+    assert (nightly, weekly) == ("20 3 * * *", "0 7 * * 1")
     assert not any(served[name].schedules for name in ("ingest", "detect", "notify", "report"))
 
 

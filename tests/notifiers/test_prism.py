@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,12 +21,9 @@ from notifiers.errors import Refused
 from notifiers.model import ChannelName
 from notifiers.outbox import Message
 from telemetry.contract import Signal
+from tests.prism import MOCK, playing
 
 pytestmark = pytest.mark.prism
-MOCK = Path(__file__).parents[1] / "sendgrid"
-PRISM = MOCK.parent / "npm" / "node_modules" / ".bin" / "prism"
-PATIENCE_S = 60.0
-
 
 DESCRIPTIONS = ["vendored"] if os.environ.get("CI") == "true" else ["vendored", "published"]
 
@@ -48,37 +42,8 @@ def description(request, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def prism(description, tmp_path_factory) -> Iterator[str]:
-    """The mock's address, on loopback and a free port."""
-    if not PRISM.exists() or shutil.which("node") is None:
-        missing = "The SendGrid mock is not installed: run `make browser`."
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [PRISM, "mock", "--host", "127.0.0.1", "--port", str(port), description]
-    with (tmp_path_factory.mktemp("prism") / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_for(process, url, log.name)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def wait_for(process, url, log) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            httpx.get(url, timeout=1)
-        except httpx.TransportError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail(f"Prism did not start: {Path(log).read_text()}")
+    with playing(description, tmp_path_factory.mktemp("prism") / "log") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
