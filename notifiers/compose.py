@@ -205,7 +205,7 @@ class Composer:
             where = said(self.remedies.where(device_type))
             what = said(sight.what) % {"when": "[[when]]", "where": where} + "[[often]]"
         elif kind == TroubleKind.CORRECTION:
-            what = f"[[wrote]] {said(self.remedies.was_wrong(key.wrong))}"
+            what = f"[[wrote]]{language.blank}{said(self.remedies.was_wrong(key.wrong))}"
         return Words(
             subject=one_line(said(remedy.subject) % seen),
             what=one_line(what),
@@ -242,7 +242,7 @@ class Composer:
         impaired, sessions = context.impaired, context.sessions
         shown = (language.number(impaired), language.number(sessions)) if sessions > 1 else ("", "")
         said = self._personal(language, "often", impaired, sessions, *shown)
-        return said and f" {said}"
+        return said and f"{language.blank}{said}"
 
     def _personal(self, language: Language, name: str, *arguments: object) -> str:
         key = (language.tag, name, *arguments)
@@ -332,7 +332,7 @@ def _card_of(
         "language": language.tag,
         "direction": language.direction,
         "title": words.subject,
-        "body": f"{words.what} {words.side}".rstrip(),
+        "body": f"{words.what}{language.blank}{words.side}".rstrip(),
         "needed": remedy.needed.value,
         "todo": words.todo,
         "steps": list(words.steps),

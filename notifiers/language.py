@@ -33,6 +33,12 @@ USUAL_REGION = {"en": "GB"}
 """Where a reader is taken to be who names a language only: day before month, and a clock of 24 hours."""
 OLD_NAMES = {"iw": "he", "ji": "yi", "in": "id", "no": "nb"}
 """Codes that ISO 639 has replaced, and devices still send."""
+DAYS = {"es": "EEEE d 'de' MMMM", "pt": "d 'de' MMMM (EEEE)"}
+"""Days where CLDR's order cannot stand in a sentence: a Portuguese weekday would need an article of its gender."""
+FIRST_OF_MONTH = {"fr": "er", "pt": "º"}
+"""What follows the number of a month's first day."""
+UNSPACED = frozenset({"ja", "zh"})
+"""Languages in which one sentence follows another without a blank."""
 LEAST_WRITTEN = 0.9
 """Share of a catalogue's sentences that are translated before anybody is written to in it: not in half a language."""
 MOMENTS_KEPT = 8192
@@ -95,6 +101,11 @@ class Language:
         """``ltr`` or ``rtl``; goes into ``dir=``."""
         return str(self.locale.text_direction)
 
+    @property
+    def blank(self) -> str:
+        """What stands between two sentences."""
+        return "" if primary(self.tag) in UNSPACED else " "
+
     def gettext(self, sentence: str) -> str:
         """Return a sentence in this language, or in English where nobody translated it."""
         return self._find(sentence) or sentence
@@ -127,7 +138,7 @@ class Language:
         """Return a Jinja environment that speaks this language.
 
         Templates say ``{% trans %}`` or ``_()``, write values as ``| day``, ``| time`` and ``| number``, and find
-        `language` and `direction` for the page's own attributes.
+        `language`, `direction` and `blank` for the page's own attributes.
         """
         environment = Environment(
             loader=loader,
@@ -145,7 +156,7 @@ class Language:
             self.gettext, self.ngettext, newstyle=True, pgettext=self.pgettext, npgettext=self.npgettext
         )
         environment.policies["ext.i18n.trimmed"] = True
-        environment.globals.update(language=self.tag, direction=self.direction)
+        environment.globals.update(language=self.tag, direction=self.direction, blank=self.blank)
         environment.filters.update(day=self.day, time=self.time, number=self.number)
         return environment
 
@@ -254,7 +265,9 @@ def _format_locale(tag: str, asked: str) -> Locale:
 @lru_cache(maxsize=MOMENTS_KEPT)
 def _day(day: date, locale: Locale) -> str:
     short = locale.datetime_skeletons[match_skeleton("MMMEd", locale.datetime_skeletons) or "MMMEd"].pattern
-    pattern = re.sub(r"(?<!M)MMM(?!M)", "MMMM", re.sub(r"E+", "EEEE", short))
+    pattern = DAYS.get(locale.language) or re.sub(r"(?<!M)MMM(?!M)", "MMMM", re.sub(r"E+", "EEEE", short))
+    if day.day == 1 and locale.language in FIRST_OF_MONTH:
+        pattern = re.sub(r"\bd\b", f"d'{FIRST_OF_MONTH[locale.language]}'", pattern)
     return str(format_date(day, pattern, locale=locale))
 
 

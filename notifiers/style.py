@@ -1,9 +1,9 @@
 """The style of notices: what must hold for every one of them, in every language. Each complaint is a sentence.
 
-Words are counted as a reader would: by blanks, without addresses of links, above the line ``--``. Japanese has no
-blanks: two and a half characters count as a word, for an English text of n words comes to about that many characters
-in Japanese. Hindi, Arabic and Hebrew are counted by blanks as they are. The reading grade (Flesch-Kincaid) is known
-for English alone.
+Words are counted as a reader would: by blanks, without signs that stand alone (French parts them off), without
+addresses of links, above the line ``--``. Japanese has no blanks: two and a half characters count as a word, for an
+English text of n words comes to about that many characters in Japanese. Hindi, Arabic and Hebrew are counted by blanks
+as they are. The reading grade (Flesch-Kincaid) is known for English alone.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ HIGHEST_GRADE = 8.0
 """School years of a reader who understands it at once: most adults, and those who read in a second language."""
 CHARACTERS_A_WORD = 2.5
 """Of Japanese."""
+FOREIGN = re.compile(r"[A-Za-z0-9][\w.@+-]*", re.ASCII)
+"""What stands in a Japanese text as a word of its own: a name, a number, a reference."""
 FOOT = "\n--\n"
 LEFTOVERS = re.compile(r"%\(|\[\[|\]\]|\{\{|\}\}|\{%|&amp;|\bNone\b")
 ALARM = re.compile(r"[!！¡]|\b(urgent|critical|alert|warning|attention|asap|immediately|action required)\b", re.I)
@@ -125,8 +127,9 @@ def body_of(text: str) -> str:
 def count_words(text: str, language: Language) -> int:
     """Return how many words a text has."""
     if primary(language.tag) == "ja":
-        return round(len(re.sub(r"\s", "", text)) / CHARACTERS_A_WORD)
-    return len(text.split())
+        rest = FOREIGN.sub(" ", text)
+        return len(FOREIGN.findall(text)) + round(len("".join(rest.split())) / CHARACTERS_A_WORD)
+    return sum(any(map(str.isalnum, part)) for part in text.split())
 
 
 def reading_grade(text: str) -> float:

@@ -21,6 +21,7 @@ FILES = {
     + "".join(f'\nmsgid "{number}"\nmsgstr "{number}"\n' for number in range(20))
     + '\nmsgid "Dear %(name)s"\nmsgstr "Cher %(nom)s"\n',
     "pt-BR": '\nmsgid "Hello"\nmsgstr "Olá"\n',
+    "es": '\nmsgid "Hello"\nmsgstr "Hola"\n',
     "he": '\nmsgctxt "noon"\nmsgid "Hello"\nmsgstr "צהריים טובים"\n',
     "ar": '\nmsgid "Hello"\nmsgstr ""\n',
     "pl": POLISH
@@ -113,7 +114,9 @@ def test_direction_is_the_scripts(languages):
         ("en-IN", "Monday, 9 March", "8:15\u00a0pm"),
         ("tlh-US", "Monday, March 9", "8:15\u00a0PM"),
         ("de", "Montag, 9. März", "20:15"),
-        ("pt-BR", "segunda-feira, 9 de março", "20:15"),
+        ("pt-BR", "9 de março (segunda-feira)", "20:15"),
+        ("pt-PT", "9 de março (segunda-feira)", "20:15"),
+        ("es-AR", "lunes 9 de marzo", "8:15\u00a0p.\u00a0m."),
         ("he", "יום שני, 9 במרץ", "20:15"),
     ],
 )
@@ -121,6 +124,13 @@ def test_days_and_times_are_written_as_the_place_writes_them(languages, locale, 
     moment = datetime(2026, 3, 9, 20, 15)
     language = languages.of(locale)
     assert (language.day(moment), language.time(moment)) == (day, time)
+
+
+@pytest.mark.parametrize(
+    ("locale", "first"), [("fr", "dimanche 1er mars"), ("pt", "1º de março (domingo)"), ("en-GB", "Sunday 1 March")]
+)
+def test_the_first_of_a_month_is_written_as_it_is_said(languages, locale, first):
+    assert languages.of(locale).day(datetime(2026, 3, 1, 20, 15)) == first
 
 
 def test_numbers_have_the_separators_of_the_place(languages):

@@ -92,7 +92,9 @@ def test_words_are_counted_as_they_are_read(composer):
     languages = composer.languages
     assert count_words("one two\nthree", languages.of("en")) == 3
     japanese = replace(languages.of("en"), tag="ja")
+    assert count_words("Besoin d’aide ? « Oui » !", languages.of("en")) == 3
     assert count_words("動画が 何度も止まりました", japanese) == 5
+    assert count_words("受付番号：ABCD-EFGH-IJKL", japanese) == 3
 
 
 def test_longer_words_and_sentences_read_harder():
