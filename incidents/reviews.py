@@ -29,7 +29,7 @@ from incidents.ledger.casework import cases as case_rows
 from incidents.ledger.casework import corrections, expected_incidents, reviews
 from incidents.ledger.rows import incident_from, incident_row
 from incidents.ledger.rulings import ruled, rulings
-from incidents.ledger.schema import incidents, notices, rollouts, troubles
+from incidents.ledger.schema import feedback, incidents, notices, rollouts, troubles
 from incidents.model import Cause, Incident, Severity, TroubleKind
 from incidents.silences import LONGEST, SilenceKind, plan
 
@@ -180,16 +180,30 @@ def labels(connection: Connection, since: datetime | None = None) -> Iterator[di
     """Return what leads say was true, a row an incident: for tuning detection on what really happened.
 
     An incident that a lead confirmed, or put right, is a fault with its cohort, cause and times; a false alarm or an
-    expected event is one of the kind that must stay silent.
+    expected event is one of the kind that must stay silent. `answered` and `no_problem` count the readers of its
+    notices who answered, and those who say that they had no problem: evidence of needless notices.
     """
     query = select(incidents).order_by(incidents.c.onset_time, incidents.c.incident_id)
     if since is not None:
         query = query.where(incidents.c.onset_time >= since)
     latest = {row.incident_id: Case(**row._mapping) for row in connection.execute(select(case_rows))}
+    heard = _heard(connection)
     for row in connection.execute(query).mappings():
         case = latest.get(row["incident_id"])
         if case is not None and (case.verdict or case.cause or case.severity or case.merged_into):
-            yield _label(incident_from(row), case)
+            answered, no_problem = heard.get(row["incident_id"], (0, 0))
+            yield _label(incident_from(row), case) | {"answered": answered, "no_problem": no_problem}
+
+
+def _heard(connection: Connection) -> dict[str, tuple[int, int]]:
+    """Return how many readers answered by incident, and how many of them say that they had no problem."""
+    query = (
+        select(notices.c.incident_id, func.count(), func.sum(feedback.c.answer))
+        .join(feedback, feedback.c.notice_id == notices.c.notice_id)
+        .where(feedback.c.question == "no_problem", feedback.c.answer.is_not(None), notices.c.incident_id.is_not(None))
+        .group_by(notices.c.incident_id)
+    )
+    return {incident_id: (count, int(needless)) for incident_id, count, needless in connection.execute(query)}
 
 
 def _label(incident: Incident, case: Case) -> dict[str, Any]:

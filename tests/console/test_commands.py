@@ -7,12 +7,16 @@ import sys
 from dataclasses import replace
 from datetime import timedelta
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from config.settings import Settings
 from console.demo import demo
 from console.main import app
+from console.opening import now, settings_of
+from console.web.errors import NotAllowedError
+from console.web.tokens import Tokens
 
 HOUR = timedelta(hours=1)
 COMMANDS = [
@@ -222,3 +226,39 @@ def test_the_command_starts_without_loading_prefect_or_what_makes_worlds(root):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_token_is_for_an_inbox_or_for_a_program_never_both(call, config, monkeypatch):
+    monkeypatch.setenv("PREBUFFER_TOKEN_SECRET", "x" * 40)
+    web = settings_of(config).web
+    for arguments, good, bad in (
+        (["u-1"], web.inbox_audience, web.service_audience),
+        (["bot", "--service"], web.service_audience, web.inbox_audience),
+    ):
+        code, out, _ = call("token", *arguments, "--lifetime", "5m", "--config", config)
+        assert code == 0
+        caller = Tokens(web, good).read(out.strip(), now())
+        assert caller.subscriber_id == arguments[0]
+        with pytest.raises(NotAllowedError):
+            Tokens(web, bad).read(out.strip(), now())
+
+
+def test_a_token_without_a_secret_or_for_too_long_is_refused_in_a_sentence(call, config, monkeypatch):
+    monkeypatch.delenv("PREBUFFER_TOKEN_SECRET", raising=False)
+    code, _, err = call("token", "u-1", "--config", config)
+    assert (code, "PREBUFFER_TOKEN_SECRET is not set." in err) == (1, True)
+    monkeypatch.setenv("PREBUFFER_TOKEN_SECRET", "x" * 40)
+    code, _, err = call("token", "u-1", "--lifetime", "2d", "--config", config)
+    assert (code, "a day at the longest" in err) == (1, True)
+
+
+def test_web_refuses_to_serve_where_links_cannot_be_signed(call, config):
+    code, _, err = call("web", "--config", config)
+    assert (code, "Links cannot be signed" in err) == (1, True)
+    code, _, err = call("web", "--dev", "--host", "0.0.0.0", "--config", config)
+    assert (code, "serves this machine only" in err) == (1, True)
+
+
+def test_what_readers_say_is_exported(answer, config, tmp_path):
+    assert answer("labels", "answers", "--out", tmp_path / "answers.parquet", "--config", config)["count"] == 0
+    assert pq.read_schema(tmp_path / "answers.parquet").names[-3:] == ["was_problem", "helped", "answered_time"]

@@ -154,3 +154,14 @@ def test_the_app_reads_and_writes_the_same_choices(client, bearer, page, chosen)
     assert chosen() == {}
     wrong = {"own": {"pigeon": True}}, {"loud": {}}, {"own": {"email": "maybe"}}, []
     assert [client.put("/inbox/v1/preferences", headers=bearer(), json=it).status_code for it in wrong] == [422] * 4
+
+
+def test_a_topic_that_nobody_chose_shows_what_the_account_says(client, page, told, know, chosen) -> None:
+    know(email_opt_in=False, in_app_opt_in=True)
+    shown = client.get(page).text
+    for topic in MAIL:
+        assert f'name="{topic}" value="no" checked' in shown
+    for topic in ALL - MAIL:
+        assert f'name="{topic}" value="yes" checked' in shown
+    assert "Not chosen yet" not in shown
+    assert chosen() == {}
