@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from incidents.ledger import schema
-from incidents.ledger.store import Ledger
 from notifiers.feedback import AnswerError, Question, Verdict, answer, answers_of, counts, labels, notes
 from notifiers.insert import insert_new
 from notifiers.model import Recipient, reference
@@ -19,11 +18,10 @@ KEYS = ("abcdefghijkl2345", "abcdefghijkm2345", "z234567abcdefgh2")
 
 
 @pytest.fixture
-def store(ledger_url):
-    with Ledger(ledger_url, durable=False) as ledger:
-        with ledger.write() as connection:
-            insert_new(connection, schema.notices, [_notice(key) for key in KEYS])
-        yield ledger
+def store(ledger):
+    with ledger.write() as connection:
+        insert_new(connection, schema.notices, [_notice(key) for key in KEYS])
+    return ledger
 
 
 def _notice(key):
