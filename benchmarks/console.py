@@ -77,7 +77,7 @@ def pages(size: Size, client: httpx.Client, rng: random.Random) -> dict[str, lis
         "people not told": [f"/incidents/{it}/people/recovered" for it in incidents],
         "a subscriber": [f"/subscribers/{it}" for it in people],
         "case packet": [f"/subscribers/{it}/case.json" for it in people],
-        "by reference": [f"/subscribers?who={it[:12]}" for it in people],
+        "looked up": [f"/subscribers?who={it}" for it in people],
         "a notice": [f"/notices/{it}" for it in notices],
         "to review": ["/review"] * 15,
         "approvals": ["/approvals"] * 15,

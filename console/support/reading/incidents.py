@@ -85,6 +85,8 @@ class Listed:
         return self.resolved_time is None
 
 
+_WHOLE = func.coalesce(incidents.c.merged_into, "") == ""
+"""Part of no other. Nearly all are: written so, SQLite does not think that the index of parts would find them."""
 _COLUMNS = (
     *(incidents.c[name] for name in ("incident_id", "signal", "cohort", "onset_time", "detected_time")),
     *(incidents.c[name] for name in ("resolved_time", "severity", "affected_subscribers", "cause")),
@@ -123,14 +125,14 @@ def listed(connection: Connection, wanted: Wanted, after: str = "", limit: int =
 
 def open_count(connection: Connection) -> int:
     """Return how many incidents go on."""
-    going = incidents.c.resolved_time.is_(None) & incidents.c.merged_into.is_(None)
+    going = incidents.c.resolved_time.is_(None) & _WHOLE
     return connection.scalar(select(func.count()).select_from(incidents).where(going)) or 0
 
 
 def unreviewed_count(connection: Connection, now: datetime) -> int:
     """Return how many incidents wait for a lead's word."""
     query = select(func.count()).select_from(incidents.outerjoin(cases, cases.c.incident_id == incidents.c.incident_id))
-    return connection.scalar(query.where(incidents.c.merged_into.is_(None), *_unreviewed(now))) or 0
+    return connection.scalar(query.where(*_unreviewed(now), _WHOLE)) or 0
 
 
 def parts(connection: Connection, incident_id: str) -> list[Listed]:
@@ -155,7 +157,7 @@ def _unreviewed(now: datetime) -> Sequence[ColumnElement[bool]]:
 
 def _conditions(connection: Connection, wanted: Wanted) -> list[ColumnElement[bool]]:
     table = incidents.c
-    conditions: list[ColumnElement[bool]] = [table.merged_into.is_(None)]
+    conditions: list[ColumnElement[bool]] = []
     if wanted.state is State.OPEN:
         conditions.append(table.resolved_time.is_(None))
     elif wanted.state is State.OVER:
@@ -171,7 +173,7 @@ def _conditions(connection: Connection, wanted: Wanted) -> list[ColumnElement[bo
         conditions.append(table.detected_time >= wanted.since)
     if wanted.until is not None:
         conditions.append(table.detected_time < wanted.until)
-    return conditions + _matching(connection, wanted.text)
+    return [*conditions, *_matching(connection, wanted.text), _WHOLE]
 
 
 def _matching(connection: Connection, text: str) -> list[ColumnElement[bool]]:
