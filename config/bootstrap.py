@@ -21,7 +21,7 @@ from config.remedies import read_remedies
 from config.settings import Settings
 from incidents.ledger.store import Ledger
 from incidents.watch import Watch
-from notifiers.channels import Channel, InApp, Mailbox, SendGrid, SendGridSettings
+from notifiers.channels import Channel, InApp, Mailbox, SendGrid, SendGridSettings, Webhook, WebhookSettings
 from notifiers.channels.sendgrid import EU_URL, GLOBAL_URL
 from notifiers.compose import Composer
 from notifiers.deliver import Clock
@@ -182,21 +182,32 @@ def make_links(settings: Settings) -> Links | None:
 def sending(settings: Settings) -> Sending:
     """Return how messages are sent. The mailbox's files need no more than one hand."""
     channels = settings.channels
-    return Sending(channels.in_flight if channels.uses_sendgrid else 1, channels.unheard_after)
+    far_away = channels.uses_sendgrid or channels.in_app == "webhook"
+    return Sending(channels.in_flight if far_away else 1, channels.unheard_after)
 
 
 @contextmanager
 def open_channels(settings: Settings, ledger: Ledger) -> Iterator[Mapping[ChannelName, Channel]]:
-    """Build what carries notices; the connection to SendGrid, if there is one, is closed at the end."""
-    cards = InApp(ledger.engine)
-    if not settings.channels.uses_sendgrid:
-        yield {
-            ChannelName.EMAIL: Mailbox(settings.paths.mailbox, template_folder(settings)),
-            ChannelName.IN_APP: cards,
-        }
-        return
-    with open_account(settings) as (account, client):
+    """Build what carries notices; connections, if there are any, are closed at the end."""
+    with ExitStack() as stack:
+        cards = stack.enter_context(_open_cards(settings, ledger))
+        if not settings.channels.uses_sendgrid:
+            mailbox = Mailbox(settings.paths.mailbox, template_folder(settings))
+            yield {ChannelName.EMAIL: mailbox, ChannelName.IN_APP: cards}
+            return
+        account, client = stack.enter_context(open_account(settings))
         yield {ChannelName.EMAIL: SendGrid(account, client), ChannelName.IN_APP: cards}
+
+
+@contextmanager
+def _open_cards(settings: Settings, ledger: Ledger) -> Iterator[Channel]:
+    webhook = settings.channels.webhook
+    if settings.channels.in_app == "inbox" or webhook.url is None:
+        yield InApp(ledger.engine)
+        return
+    receiver = WebhookSettings(webhook.url, webhook.secrets)
+    with receiver.open_client() as client:
+        yield Webhook(receiver, client)
 
 
 @contextmanager

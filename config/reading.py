@@ -21,6 +21,7 @@ from config.settings import Settings
 DEFAULT_FILE = Path(__file__).with_name("prebuffer.yaml")
 SECRETS = {
     "PREBUFFER_SENDGRID_API_KEY": ("channels", "sendgrid", "api_key"),
+    "PREBUFFER_WEBHOOK_SECRET": ("channels", "webhook", "secret"),
     "PREBUFFER_LEDGER_PASSWORD": ("ledger", "password"),
     "PREBUFFER_LINK_SECRET": ("web", "link_secret"),
     "PREBUFFER_LINK_SECRETS_OLD": ("web", "link_secrets_old"),

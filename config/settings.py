@@ -6,6 +6,7 @@ Everything is frozen, and an unknown key is an error.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -85,6 +86,8 @@ Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 Nats = Annotated[float, Field(ge=0, le=100)]
 Factor = Annotated[float, Field(ge=1)]
+LEAST_WEBHOOK_SECRET = 24
+"""Bytes of a webhook's secret, as Standard Webhooks asks."""
 LEAST_SECRET = 32
 """Characters of a secret that signs: 128 bits even if it is only hexadecimal."""
 
@@ -304,6 +307,39 @@ class SendGridChannelSettings(Section):
     region: Literal["global", "eu"] = "global"
 
 
+class WebhookChannelSettings(Section):
+    """A company's own receiver of cards.
+
+    Parameters
+    ----------
+    url
+        Where they are posted.
+    secret
+        Signs them: only from ``PREBUFFER_WEBHOOK_SECRET``; several, parted by spaces, all sign.
+    """
+
+    url: WebAddress | None = None
+    secret: SecretStr | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What signs; empty where there is none."""
+        return () if self.secret is None else tuple(self.secret.get_secret_value().split())
+
+    @model_validator(mode="after")
+    def _check_secrets(self) -> Self:
+        if any(_base64_bytes(secret) < LEAST_WEBHOOK_SECRET for secret in self.secrets):
+            raise ValueError(f"a webhook's secret is base64 of at least {LEAST_WEBHOOK_SECRET} random bytes")
+        return self
+
+
+def _base64_bytes(secret: str) -> int:
+    try:
+        return len(b64decode(secret.removeprefix("whsec_") + "==", validate=True))
+    except ValueError:
+        return 0
+
+
 class ChannelSettings(Section):
     """What carries notices.
 
@@ -311,6 +347,8 @@ class ChannelSettings(Section):
     ----------
     email
         `auto` is SendGrid where an API key is set, else the mailbox.
+    in_app
+        What carries cards: our own inbox, or the company's systems by a webhook.
     in_flight
         Requests under way at once, of one sender.
     unheard_after
@@ -323,7 +361,9 @@ class ChannelSettings(Section):
     in_flight: Annotated[int, Field(ge=1, le=64)] = 8
     unheard_after: PositiveDuration = timedelta(hours=2)
     email: Literal["auto", "mailbox", "sendgrid"] = "auto"
+    in_app: Literal["inbox", "webhook"] = "inbox"
     sendgrid: SendGridChannelSettings = SendGridChannelSettings()
+    webhook: WebhookChannelSettings = WebhookChannelSettings()
 
     @property
     def uses_sendgrid(self) -> bool:
@@ -336,6 +376,8 @@ class ChannelSettings(Section):
             raise ValueError("email is sendgrid, but PREBUFFER_SENDGRID_API_KEY is not set")
         if self.uses_sendgrid and self.sendgrid.sender is None:
             raise ValueError("mail goes through SendGrid, but sendgrid.sender is not set")
+        if self.in_app == "webhook" and not (self.webhook.url and self.webhook.secrets):
+            raise ValueError("in_app is webhook, but webhook.url or PREBUFFER_WEBHOOK_SECRET is not set")
         return self
 
 

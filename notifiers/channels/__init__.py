@@ -12,11 +12,23 @@ from notifiers.channels.contract import Channel, Receipt
 from notifiers.channels.in_app import InApp
 from notifiers.channels.mailbox import Mailbox
 from notifiers.channels.sendgrid import SendGrid, SendGridSettings
+from notifiers.channels.webhook import Webhook, WebhookSettings
 
 REGISTRY: dict[str, type[Channel]] = {
     "in_app": InApp,
     "mailbox": Mailbox,
     "sendgrid": SendGrid,
+    "webhook": Webhook,
 }
 
-__all__ = ["REGISTRY", "Channel", "InApp", "Mailbox", "Receipt", "SendGrid", "SendGridSettings"]
+__all__ = [
+    "REGISTRY",
+    "Channel",
+    "InApp",
+    "Mailbox",
+    "Receipt",
+    "SendGrid",
+    "SendGridSettings",
+    "Webhook",
+    "WebhookSettings",
+]

@@ -55,6 +55,7 @@ NEEDS_A_PERSON = (
     HTTPStatus.FORBIDDEN,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.GONE,
 )
 """A wrong key, sender or host: every message would fail alike, so none is given up."""
 NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -239,10 +240,10 @@ def _unsubscribe_headers(message: Message, settings: SendGridSettings) -> Mappin
     }
 
 
-def failure(response: httpx.Response) -> ChannelError:
+def failure(response: httpx.Response, provider: str = "SendGrid") -> ChannelError:
     """Return what a refusing answer means: who can mend it, and when to try again."""
     status = response.status_code
-    text = f"SendGrid answered {status}{_complaints(response)}."
+    text = f"{provider} answered {status}{_complaints(response)}."
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimited(text, _retry_after(response))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from incidents.ledger.schema import inbox
-from notifiers.channels import REGISTRY, InApp, Mailbox, Receipt, SendGrid, SendGridSettings
+from notifiers.channels import REGISTRY, InApp, Mailbox, Receipt, SendGrid, SendGridSettings, Webhook, WebhookSettings
 from notifiers.decide import decide
 from notifiers.errors import ChannelPaused
 from notifiers.model import ChannelName, History
@@ -44,15 +44,28 @@ def message(engine, add_incident, composer, context, trouble, person, policy, no
     )
 
 
+@pytest.fixture
+def received():
+    """What a receiver that heeds ids keeps of webhooks."""
+    return {}
+
+
 @pytest.fixture(params=sorted(REGISTRY))
-def channel(request, engine, mailbox_folder, root):
+def channel(request, engine, mailbox_folder, root, received):
     settings = SendGridSettings(api_key="SG.secret", sender="a@b.example", sender_name="B", reply_to="r@b.example")
-    accepting = httpx.MockTransport(lambda _: httpx.Response(202, headers={"X-Message-Id": "m-1"}))
+
+    def accept(request):
+        if "webhook-id" in request.headers:
+            received[request.headers["webhook-id"]] = request.content
+        return httpx.Response(202, headers={"X-Message-Id": "m-1"})
+
+    accepting = httpx.MockTransport(accept)
     with httpx.Client(transport=accepting, base_url=settings.url) as client:
         yield {
             "in_app": lambda: InApp(engine),
             "mailbox": lambda: Mailbox(mailbox_folder, root / "templates"),
             "sendgrid": lambda: SendGrid(settings, client),
+            "webhook": lambda: Webhook(WebhookSettings("https://company.example/cards", ("d" * 32,)), client),
         }[request.param]()
 
 
@@ -71,11 +84,12 @@ REPEATABLE = sorted(name for name, kind in REGISTRY.items() if kind.repeatable)
 
 
 @pytest.mark.parametrize("channel", REPEATABLE, indirect=True)
-def test_a_repeatable_channel_has_the_effect_of_once(channel, message, engine, mailbox_folder):
+def test_a_repeatable_channel_has_the_effect_of_once(channel, message, engine, mailbox_folder, received):
     def effect():
         files = mailbox_folder.iterdir() if mailbox_folder.exists() else ()
         with engine.connect() as connection:
-            return {path.name: path.read_bytes() for path in files}, connection.execute(select(inbox)).all()
+            cards = connection.execute(select(inbox)).all()
+        return {path.name: path.read_bytes() for path in files}, cards, dict(received)
 
     channel.send(message)
     once = effect()

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
 
 from notifiers.channels import SendGrid, SendGridSettings
 from notifiers.channels.sendgrid import EU_URL, GLOBAL_URL, failure, request_body
-from notifiers.errors import ChannelError, ChannelPaused, OutcomeUnknown, RateLimited, Refused, Retryable
+from notifiers.errors import ChannelError, ChannelPaused, RateLimited, Refused, Retryable
 from notifiers.model import ChannelName
 from notifiers.outbox import Message
+from tests.faults import FaultServer, faults
 
 MESSAGE = Message(
     message_id="abcdefghijkl2345",
@@ -145,87 +143,16 @@ def test_an_answer_that_makes_no_sense_is_still_an_answer(body):
     assert str(failure(httpx.Response(400, content=body))) == "SendGrid answered 400."
 
 
-class FaultServer(ThreadingHTTPServer):
-    """Answers each request as the script says, in order."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.script: list[str] = []
-        self.received: list[bytes] = []
-        self.released = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: FaultServer
-
-    def do_POST(self) -> None:
-        self.server.received.append(self.rfile.read(int(self.headers["Content-Length"])))
-        getattr(self, self.server.script.pop(0))()
-
-    def accept(self) -> None:
-        self.answer(202, {"X-Message-Id": "m-1"})
-
-    def too_fast(self) -> None:
-        self.answer(429, {"X-RateLimit-Reset": "1893456000"})
-
-    def broken(self) -> None:
-        self.answer(503, {})
-
-    def reset(self) -> None:
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-        self.close_connection = True
-        self.connection.close()
-
-    def slow(self) -> None:
-        self.server.released.wait(5)
-        self.close_connection = True
-
-    def answer(self, status, headers) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": "0", **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def log_message(self, *arguments) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def server() -> Iterator[FaultServer]:
-    with FaultServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with faults() as server:
         yield server
-        server.released.set()
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
 def channel(server, settings) -> Iterator[SendGrid]:
     with httpx.Client(base_url=server.url, timeout=httpx.Timeout(0.3)) as client:
         yield SendGrid(settings, client)
-
-
-@pytest.mark.parametrize(
-    ("script", "kind"),
-    [("too_fast", RateLimited), ("broken", Retryable), ("reset", OutcomeUnknown), ("slow", OutcomeUnknown)],
-)
-def test_each_fault_has_its_meaning_and_the_next_mail_goes_through(script, kind, server, channel):
-    server.script = [script, "accept"]
-    with pytest.raises(kind) as caught:
-        channel.send(MESSAGE)
-    assert type(caught.value) is kind
-    assert channel.send(MESSAGE).provider_message_id == "m-1"
-    assert [json.loads(body)["personalizations"][0]["custom_args"]["message_id"] for body in server.received] == [
-        MESSAGE.message_id
-    ] * 2
 
 
 def test_a_server_that_is_not_there_got_nothing(settings):
@@ -244,7 +171,7 @@ def test_an_address_that_is_none_is_never_posted(address, server, channel):
 
 
 def test_neither_the_key_nor_the_person_is_told_to_anybody_else(server, channel, settings, caplog):
-    server.script = ["accept", "broken", "reset"]
+    server.script = [(202, {}), (503, {}), "reset after the body is read"]
     said = [repr(settings), repr(channel.client.headers)]
     with caplog.at_level(logging.DEBUG):
         channel.send(MESSAGE)
