@@ -12,7 +12,7 @@ window, is finished. A run that is killed at any moment and run again leaves wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -37,9 +37,9 @@ from incidents.watch import Detection
 from notifiers.channels.contract import Channel
 from notifiers.compose import Brand, Composer, NoticeContext
 from notifiers.decide import decide
-from notifiers.deliver import Clock, DeliveryReport, added_up, deliver
+from notifiers.deliver import Clock, DeliveryReport, deliver
 from notifiers.flood import stop_a_flood
-from notifiers.history import budget_left, load_history
+from notifiers.history import load_history
 from notifiers.model import ChannelName, Decision, History, Policy, Recipient, oddities, reasons
 from notifiers.outbox import enqueue, record_decisions
 from notifiers.people import keep_people
@@ -374,34 +374,17 @@ def send_due(
     halted: Callable[[], bool] = lambda: False,
 ) -> DeliveryReport:
     """Send what is due, by each channel no more than its budget of the day has left."""
-    reports = [
-        deliver(
-            engine,
-            some,
-            clock,
-            most,
-            consents=consents,
-            policy=policy,
-            in_flight=sending.in_flight,
-            unheard_after=sending.unheard_after,
-            halted=halted,
-        )
-        for some, most in _within_budget(engine, channels, clock, policy)
-    ]
-    return added_up(reports)
-
-
-def _within_budget(
-    engine: Engine, channels: Mapping[ChannelName, Channel], clock: Clock, policy: Policy
-) -> Iterator[tuple[Mapping[ChannelName, Channel], int]]:
-    """Give the channels to send by, each with how many messages: what its budget of the day has left."""
-    free = {name: it for name, it in channels.items() if policy.budget(name) is None}
-    if free:
-        yield free, MOST_AT_ONCE
-    for name in channels.keys() - free.keys():
-        left = budget_left(engine, name, policy, clock())
-        if left:
-            yield {name: channels[name]}, min(left, MOST_AT_ONCE)
+    return deliver(
+        engine,
+        channels,
+        clock,
+        MOST_AT_ONCE,
+        consents=consents,
+        policy=policy,
+        in_flight=sending.in_flight,
+        unheard_after=sending.unheard_after,
+        halted=halted,
+    )
 
 
 def _count_changed(warehouse: Warehouse, window: Window) -> int:

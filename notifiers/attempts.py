@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, literal, not_, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate, Update
 
 from incidents.ledger.schema import deliveries, notices, outbox
@@ -123,12 +123,15 @@ _TAKEN = (
 
 
 def begin(connection: Connection, taken: Sequence[Message], now: datetime, lease: Lease) -> list[Message]:
-    """Mark leased messages as `sending` and renew their lease; return those that are still ours.
+    """Mark leased messages as `sending` and renew their lease; return those that are still ours and wanted.
+
+    What was stopped or withheld since it was leased stays behind.
 
     Commit before any request leaves: whoever finds a message `queued` may trust that nobody was sent it.
     """
     values = {
         "ids": [message.message_id for message in taken],
+        "now": now,
         "owner": lease.owner,
         "until": now + lease.duration,
     }
@@ -142,6 +145,10 @@ _BEGIN = (
         outbox.c.message_id.in_(bindparam("ids", expanding=True)),
         outbox.c.state == State.QUEUED.value,
         outbox.c.lease_owner == bindparam("owner"),
+        select(literal(1))
+        .where(notices.c.notice_id == outbox.c.notice_id, notices.c.withheld_reason.is_(None), unstopped("now"))
+        .correlate(outbox)
+        .exists(),
     )
     .values(state=State.SENDING.value, attempts=outbox.c.attempts + 1, lease_until=bindparam("until"))
     .returning(outbox.c.message_id, outbox.c.attempts)

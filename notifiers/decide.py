@@ -5,7 +5,8 @@ reason why nobody is told. The first reason wins. The order, and what each one a
 
 1. *already told* (no row at all): is there a row for this person, this episode and this kind?
 2. `unknown_subscriber`: do we know the person?
-3. `not_told`: an all-clear follows its problem notice: same channel, or withheld for the same reason.
+3. `not_told`: an all-clear follows its problem notice: same channel, or withheld for the same reason. If the problem
+   notice still waits, the all-clear waits with it and follows what becomes of it.
 4. `expired`: is the problem too old to be worth a message?
 5. `recovered`: is the incident over, or has the person been watching well for a while?
 6. `contacted_support`: did they ask support since it began, and get an answer?
@@ -22,7 +23,7 @@ reason why nobody is told. The first reason wins. The order, and what each one a
 16. `awaiting_approval`: is the audience large, and is it not yet this person's turn? `rollout_refused` if somebody
     said no to the rest.
 
-`notifiers.recheck` asks again, before anything is let go or sent, whatever may have changed.
+`notifiers.recheck` asks again, before anything is let go and before anything is sent.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from datetime import datetime
 
 from incidents.model import Severity, Trouble, TroubleKind
 from notifiers.gates.case import STRANGER, Case, Channels, Closed, Gate
-from notifiers.gates.news import contacted_support, expired, not_told, recovered, unknown_subscriber
+from notifiers.gates.news import contacted_support, expired, not_told, problem_held, recovered, unknown_subscriber
 from notifiers.gates.patience import frequency_cap, holdout, in_holdout, quiet_hours, told_recently
 from notifiers.gates.planned import silenced
 from notifiers.gates.reach import no_address, no_consent, suppressed
@@ -55,6 +56,7 @@ GATES: tuple[Gate, ...] = (
     holdout,
     told_recently,
     frequency_cap,
+    problem_held,
     silenced,
     quiet_hours,
     provider_budget,

@@ -12,16 +12,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row
 
-from incidents.ledger.schema import notices
+from incidents.ledger.schema import outbox
 from incidents.ledger.store import writing
 from notifiers.attempts import Result, begin, claim, let_go, record, retries, sweep
+from notifiers.budget import within_budget
 from notifiers.channels.contract import Channel, Receipt
 from notifiers.errors import ChannelError, ChannelPaused, OutcomeUnknown, RateLimited, Refused
 from notifiers.events import release_unheard, settle_heard
 from notifiers.model import ChannelName, Policy, WithheldReason
 from notifiers.outbox import Lease, Message, Outcome, State, cancel, put_off
 from notifiers.provider import Allowance, note, reserve, within_limit
-from notifiers.recheck import Consents, standings
+from notifiers.recheck import SOON, Consents, standings
+from notifiers.release import hold
 from notifiers.stops import StopKind, channel_scope, end, start
 
 Clock = Callable[[], datetime]
@@ -93,18 +95,6 @@ class DeliveryReport:
     refused: frozenset[ChannelName] = frozenset()
 
 
-def added_up(reports: Sequence[DeliveryReport]) -> DeliveryReport:
-    """Return what several calls did together."""
-    states, cancelled = Counter[State](), Counter[WithheldReason]()
-    stopped: dict[ChannelName, str] = {}
-    for report in reports:
-        states.update(report.states)
-        cancelled.update(report.cancelled)
-        stopped |= report.stopped
-    refused = frozenset(name for report in reports for name in report.refused)
-    return DeliveryReport(dict(states), dict(cancelled), stopped, refused)
-
-
 def deliver(
     engine: Engine,
     channels: Mapping[ChannelName, Channel],
@@ -139,7 +129,8 @@ def deliver(
     retry
         When to try again.
     policy
-        With the quiet hours, asked again just before sending, where given.
+        With the budgets, and with what is asked again just before sending: quiet hours, the holdout, what people heard
+        meanwhile. Nothing of it, where it is not given.
     consents
         Asked again for each person and channel just before sending, where given.
     in_flight
@@ -217,32 +208,44 @@ class _Run:
         now = self.clock()
         with self.engine.begin() as connection:
             going = within_limit(connection, [name for name in self.channels if name not in self.stopped], now)
-            taken = claim(connection, now, self.lease, going, most, self.bodies) if going else []
+            taken = self._claim(connection, going, most, now)
             objections, waits = self._objections(connection, taken, now)
-            for notice_id, reason in objections.items():
-                cancel(connection, notice_id, reason, now)
-            for message in taken:
-                if message.notice_id in waits:
-                    put_off(connection, [message.message_id], waits[message.notice_id])
+            for message_id, reason in objections.items():
+                cancel(connection, message_id, reason, now)
+            for message_id, until in waits.items():
+                put_off(connection, [message_id], until)
         self.states[State.CANCELLED] += len(objections)
         self.cancelled.update(objections.values())
         stopped = objections.keys() | waits.keys()
-        return len(taken), [message for message in taken if message.notice_id not in stopped]
+        return len(taken), [message for message in taken if message.message_id not in stopped]
+
+    def _claim(
+        self, connection: Connection, channels: Sequence[ChannelName], most: int, now: datetime
+    ) -> list[Message]:
+        """Lease due messages, of each channel no more than its budget of the day has left."""
+        taken: list[Message] = []
+        for names, left in within_budget(connection, channels, self.policy or Policy(), most, now):
+            if min(left, most - len(taken)) > 0:
+                taken += claim(connection, now, self.lease, names, min(left, most - len(taken)), self.bodies)
+        return taken
 
     def _objections(
         self, connection: Connection, taken: Sequence[Message], now: datetime
     ) -> tuple[dict[str, WithheldReason], dict[str, datetime]]:
-        """Ask the gates again: which notices are not wanted any more, and until when others have to wait."""
+        """Ask the gates again: which messages are not wanted any more, and until when others have to wait."""
         found: dict[str, WithheldReason] = {}
         waits: dict[str, datetime] = {}
-        for some in _slices([message.notice_id for message in taken], 500):
-            for standing in standings(connection, notices.c.notice_id.in_(some)):
-                reason = standing.objection(now, self.consents)
+        for some in _slices([message.message_id for message in taken], 500):
+            asked = None if self.policy is None else now
+            for standing in standings(connection, outbox.c.message_id.in_(some), asked):
+                reason = standing.objection(now, self.consents, self.policy)
                 closed = None if reason or self.policy is None else standing.wait(now, self.policy)
                 if reason is not None:
-                    found[standing.notice_id] = reason
-                elif closed is not None and closed.release_time is not None and closed.release_time > now:
-                    waits[standing.notice_id] = closed.release_time
+                    found[standing.message_id] = reason
+                elif closed is not None:
+                    waits[standing.message_id] = max(closed.release_time or now, now + SOON)
+                    if closed.reason is WithheldReason.AWAITING_APPROVAL and standing.is_problem:
+                        hold(connection, [(standing.notice_id, closed)])
         return found, waits
 
     def send(self, wanted: Sequence[Message], pool: ThreadPoolExecutor) -> None:

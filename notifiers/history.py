@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, func, or_, select
+from sqlalchemy import Connection, Row, Select, and_, or_, select
 
 from incidents.ledger.schema import contacts, incidents, notices, outbox, suppressions
 from incidents.model import Cause, Trouble, TroubleKind
 from incidents.silences import silenced
 from notifiers import rollout
 from notifiers.address import normalised
+from notifiers.budget import spent_today
 from notifiers.model import (
     HOLDING,
     ChannelName,
@@ -33,7 +34,6 @@ LOOK_BACK = timedelta(days=9)
 IDS_PER_QUERY = 500
 """Well below the smallest limit on bound values among the databases used."""
 LOST = frozenset({State.FAILED, State.CANCELLED})
-ON_THE_WAY = (State.QUEUED.value, State.SENDING.value, State.UNKNOWN.value)
 
 
 def load_history(
@@ -55,22 +55,30 @@ def load_history(
     troubles, recipients, now, policy
         As for `notifiers.decide.decide`; what was sent today is counted only where the policy has a budget.
     """
-    rows: defaultdict[str, list[PastNotice]] = defaultdict(list)
     episodes = {trouble.episode for trouble in troubles}
     people = sorted({trouble.subscriber_id for trouble in troubles})
-    for some in _chunks(people):
-        for row in connection.execute(_past_notices(some, episodes, now)):
-            rows[row.subscriber_id].append(_past_notice(row))
+    rows = past_rows(connection, people, now, episodes)
     emails = (recipients[who].email for who in people if who in recipients)
     return History(
-        notices={who: tuple(past) for who, past in rows.items()},
+        notices={who: tuple(map(past_notice, past)) for who, past in rows.items()},
         suppressed=_suppressed(connection, sorted({normalised(email) for email in emails if email})),
         choices=choices_of(connection, people),
         contacts=_contacts(connection, people, min((trouble.since for trouble in troubles), default=now)),
         spent=spent_today(connection, now) if policy is not None and policy.has_budget else {},
-        rollouts=rollout.read(connection, episodes),
+        rollouts=rollout.in_charge(connection, episodes),
         silenced=silenced(connection, troubles, {who: it.country for who, it in recipients.items()}, now),
     )
+
+
+def past_rows(
+    connection: Connection, people: Sequence[str], now: datetime, episodes: Iterable[str] = ()
+) -> dict[str, list[Row[Any]]]:
+    """Return the lately decided rows of `notices` of some people, and those of some episodes, with their `state`."""
+    rows: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+    for some in _chunks(people):
+        for row in connection.execute(_past_notices(some, episodes, now)):
+            rows[row.subscriber_id].append(row)
+    return rows
 
 
 def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -82,14 +90,15 @@ def _past_notices(people: Sequence[str], episodes: Iterable[str], now: datetime)
     first = (notices.c.notice_id == outbox.c.notice_id) & (outbox.c.stage == Stage.FIRST.value)
     joined = notices.outerjoin(outbox, first).outerjoin(incidents, incidents.c.incident_id == notices.c.incident_id)
     return (
-        select(notices, outbox.c.state, incidents.c.merged_into)
+        select(notices, outbox.c.state, outbox.c.settled_time, incidents.c.merged_into)
         .select_from(joined)
         .where(and_(notices.c.subscriber_id.in_(people), or_(recent, notices.c.episode.in_(episodes))))
         .order_by(notices.c.decided_time, notices.c.notice_id)
     )
 
 
-def _past_notice(row: Row[Any]) -> PastNotice:
+def past_notice(row: Row[Any]) -> PastNotice:
+    """Return the notice of a row of `past_rows`."""
     return PastNotice(
         episode=row.episode,
         kind=TroubleKind(row.kind),
@@ -101,6 +110,7 @@ def _past_notice(row: Row[Any]) -> PastNotice:
         withheld_reason=row.withheld_reason and WithheldReason(row.withheld_reason),
         lost=row.state in LOST or _outwaited(row),
         whole=row.merged_into,
+        told_time=row.settled_time if row.state == State.SENT.value else None,
     )
 
 
@@ -124,30 +134,3 @@ def _contacts(connection: Connection, people: Sequence[str], since: datetime) ->
             contact = SupportContact(row.contacted_time, row.reason, row.resolved_first_contact)
             found[row.subscriber_id].append(contact)
     return {who: tuple(asked) for who, asked in found.items()}
-
-
-def spent_today(connection: Connection, now: datetime) -> dict[ChannelName, int]:
-    """Count the messages by channel that were sent on this day of UTC, or are let go and on their way."""
-    sent = _sent_since_midnight(now)
-    going = outbox.c.state.in_(ON_THE_WAY) & notices.c.withheld_reason.is_(None)
-    query = (
-        select(outbox.c.channel, func.count())
-        .join(notices, notices.c.notice_id == outbox.c.notice_id)
-        .where(or_(sent, going))
-        .group_by(outbox.c.channel)
-    )
-    return {ChannelName(channel): count for channel, count in connection.execute(query)}
-
-
-def _sent_since_midnight(now: datetime) -> ColumnElement[bool]:
-    midnight = datetime.combine(now.date(), time(), now.tzinfo)
-    return (outbox.c.state == State.SENT.value) & (outbox.c.settled_time >= midnight)
-
-
-def budget_left(engine: Engine, channel: ChannelName, policy: Policy, now: datetime) -> int:
-    """Return how many messages a channel with a budget may still send on this day of UTC."""
-    budget = policy.budget(channel) or 0
-    gone = or_(_sent_since_midnight(now), outbox.c.state.in_([State.SENDING.value, State.UNKNOWN.value]))
-    query = select(func.count()).select_from(outbox).where(outbox.c.channel == channel.value, gone)
-    with engine.connect() as connection:
-        return max(budget - connection.execute(query).scalar_one(), 0)

@@ -36,7 +36,7 @@ Choices = Mapping[Topic, bool]
 
 
 class WithheldReason(StrEnum):
-    """Why somebody is not told, in the order in which the gates ask."""
+    """Why somebody is not told, in the order in which the gates ask; `seen` is of a mail that follows a card."""
 
     UNKNOWN_SUBSCRIBER = "unknown_subscriber"
     NOT_TOLD = "not_told"
@@ -54,6 +54,7 @@ class WithheldReason(StrEnum):
     PROVIDER_BUDGET = "provider_budget"
     AWAITING_APPROVAL = "awaiting_approval"
     ROLLOUT_REFUSED = "rollout_refused"
+    SEEN = "seen"
 
 
 HOLDING = frozenset(
@@ -195,7 +196,8 @@ class PastNotice:
     """One row of an earlier decision: told, or withheld for a reason.
 
     `lost` is True when it was to be sent and nobody got it: it failed, was cancelled on its way, or waited
-    until it was too late. `whole` is the incident that its own was merged into, if it was.
+    until it was too late. `whole` is the incident that its own was merged into, if it was. `told_time` is when it
+    went out, where that is known.
     """
 
     episode: str
@@ -208,6 +210,17 @@ class PastNotice:
     withheld_reason: WithheldReason | None = None
     lost: bool = False
     whole: str | None = None
+    told_time: datetime | None = None
+
+    @property
+    def time(self) -> datetime:
+        """When the person heard it, as far as we know, else when it was decided."""
+        return self.told_time or self.decided_time
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it still waits for what holds it."""
+        return self.withheld_reason in HOLDING and not self.lost
 
     @property
     def told(self) -> bool:
@@ -221,12 +234,13 @@ class PastNotice:
 
 
 class RolloutState(StrEnum):
-    """How far a rollout is."""
+    """How far a rollout is; `over` needs no answer any more."""
 
     GOING = "going"
     WAITING = "waiting"
     APPROVED = "approved"
     REFUSED = "refused"
+    OVER = "over"
 
 
 @dataclass(frozen=True)

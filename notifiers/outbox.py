@@ -26,7 +26,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, select, update
 
-from incidents.ledger.schema import bodies, notices, outbox
+from incidents.ledger.schema import bodies, deliveries, notices, outbox
 from notifiers.compose import Rendered
 from notifiers.insert import insert_new
 from notifiers.model import ChannelName, Decision, WithheldReason
@@ -54,7 +54,7 @@ class Stage(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How one attempt to send ended: a row of `deliveries`."""
+    """How one attempt to send ended: a row of `deliveries`. `cancelled` is attempt 0: there was none."""
 
     SENT = "sent"
     RETRY = "retry"
@@ -62,6 +62,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     LOST = "lost"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True)
@@ -235,15 +236,25 @@ def _outbox_row(decision: Decision, words: Rendered, addresses: Mapping[str, str
     }
 
 
-def cancel(connection: Connection, notice_id: str, reason: WithheldReason, now: datetime) -> None:
-    """Take a notice's messages that are no longer wanted off their way, and say why on the notice."""
-    connection.execute(
-        update(notices).where(notices.c.notice_id == notice_id).values(withheld_reason=reason.value, release_time=None)
-    )
+def follow_up_id(notice_id: str) -> str:
+    """Return the key of the mail that follows a notice's card."""
+    return f"{notice_id}.2"
+
+
+def cancel(connection: Connection, message_id: str, reason: WithheldReason, now: datetime) -> None:
+    """Take a message that is no longer wanted off its way, and say why.
+
+    Of the first message of a notice the notice says it, whether or not there is a message, as in a replay. Of a mail
+    that follows a card its deliveries do: its notice was told.
+    """
+    first = notices.c.notice_id == message_id
+    withheld = {"withheld_reason": reason.value, "release_time": None}
+    is_first = connection.execute(update(notices).where(first).values(withheld)).rowcount
     gone = {"state": State.CANCELLED.value, "lease_owner": None, "lease_until": None, "settled_time": now}
-    connection.execute(
-        update(outbox).where(outbox.c.notice_id == notice_id, outbox.c.state.in_(UNSETTLED)).values(gone)
-    )
+    of_it = (outbox.c.message_id == message_id) & outbox.c.state.in_(UNSETTLED)
+    if connection.execute(update(outbox).where(of_it).values(gone)).rowcount and not is_first:
+        outcome = {"outcome": Outcome.CANCELLED.value, "detail": reason.value}
+        insert_new(connection, deliveries, [{"message_id": message_id, "attempt": 0, "attempted_time": now, **outcome}])
 
 
 def put_off(connection: Connection, message_ids: Sequence[str], until: datetime) -> None:

@@ -35,4 +35,5 @@ REASONS: Mapping[WithheldReason, tuple[str, str]] = {
     WithheldReason.PROVIDER_BUDGET: ("Budget used up", "The channel carried all that it may in a day; it waits."),
     WithheldReason.AWAITING_APPROVAL: ("Waiting for approval", "The audience is large, and nobody has said yes yet."),
     WithheldReason.ROLLOUT_REFUSED: ("Not approved", "Somebody decided that the rest of the audience is not told."),
+    WithheldReason.SEEN: ("Seen in the app", "They saw the card, so no mail follows it."),
 }

@@ -12,12 +12,13 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, 
 from incidents.ledger.schema import incidents, notices, outbox, rollouts
 from notifiers import rollout
 from notifiers.gates.case import Closed
-from notifiers.model import Policy, RolloutState, WithheldReason
+from notifiers.model import HOLDING, Policy, RolloutState, WithheldReason
 from notifiers.outbox import State, cancel
 from notifiers.recheck import Consents, Standing, standings
 
-OUTLASTED = frozenset({WithheldReason.EXPIRED, WithheldReason.RECOVERED})
-"""Objections that only time raised: what held the notice back is why these people were not told; the row says so."""
+OUTLASTED = frozenset({WithheldReason.EXPIRED, WithheldReason.RECOVERED, WithheldReason.NOT_TOLD})
+"""Objections that only time raised: the clock that held the notice back is why these people were not told; the row says
+so. Who waited for a person's word was not told because it was over first."""
 BY_THE_CLOCK = (
     WithheldReason.SILENCED.value,
     WithheldReason.QUIET_HOURS.value,
@@ -53,39 +54,41 @@ def release_due(
     consents
         Asked again for each person and channel, where given.
     policy
-        For quiet hours that have begun meanwhile.
+        For quiet hours that have begun meanwhile; where given, also for what people heard meanwhile and who is held
+        out.
     """
-    policy = policy or Policy()
+    waits = policy or Policy()
     released: list[str] = []
     held: list[tuple[str, Closed]] = []
     dropped = Counter[WithheldReason]()
-    for standing in standings(connection, due(now)):
-        objection = standing.objection(now, consents)
-        wait = None if objection else standing.wait(now, policy)
+    rollout.follow_merges(connection, now)
+    for standing in standings(connection, due(now), None if policy is None else now):
+        objection = standing.objection(now, consents, policy)
+        wait = None if objection else standing.wait(now, waits)
         if objection is not None:
-            cancel(connection, standing.notice_id, _kept_reason(standing, objection), now)
+            cancel(connection, standing.message_id, _kept_reason(standing, objection), now)
             dropped[objection] += 1
         elif wait is not None:
             held.append((standing.notice_id, wait))
         else:
             released.append(standing.notice_id)
     _let_go(connection, released, now)
-    _hold(connection, held)
+    hold(connection, held)
     rollout.go_on(connection, now)
     return ReleaseReport(len(released), len(held), dropped)
 
 
 def due(now: datetime) -> ColumnElement[bool]:
     """Return the condition on `notices` that what holds one may be over: its hour, its rollout, or its use."""
+    held = notices.c.withheld_reason.in_([reason.value for reason in HOLDING]) & notices.c.release_time.is_not(None)
     in_time = notices.c.withheld_reason.in_(BY_THE_CLOCK) & (notices.c.release_time <= now)
-    answered = select(rollouts.c.episode).where(rollouts.c.state != RolloutState.WAITING.value)
-    over = select(incidents.c.incident_id).where(incidents.c.resolved_time.is_not(None))
-    staged = and_(
-        notices.c.withheld_reason == WithheldReason.AWAITING_APPROVAL.value,
-        notices.c.release_time.is_not(None),
-        or_(notices.c.episode.in_(answered), notices.c.incident_id.in_(over), notices.c.expires_time <= now),
+    undecided = select(rollouts.c.episode).where(rollouts.c.state == RolloutState.WAITING.value)
+    parts = select(incidents.c.incident_id).where(incidents.c.merged_into.is_not(None))
+    answered = (notices.c.withheld_reason == WithheldReason.AWAITING_APPROVAL.value) & or_(
+        notices.c.episode.not_in(undecided), notices.c.episode.in_(parts)
     )
-    return or_(in_time, staged)
+    over = notices.c.incident_id.in_(rollout.ended_incidents())
+    return and_(held, or_(in_time, answered, over, notices.c.expires_time <= now))
 
 
 def _let_go(connection: Connection, ids: Sequence[str], now: datetime) -> None:
@@ -98,7 +101,8 @@ def _let_go(connection: Connection, ids: Sequence[str], now: datetime) -> None:
     connection.execute(update(outbox).where(soon).values(next_attempt_time=bindparam("at")), rows)
 
 
-def _hold(connection: Connection, held: Sequence[tuple[str, Closed]]) -> None:
+def hold(connection: Connection, held: Sequence[tuple[str, Closed]]) -> None:
+    """Let notices wait for what holds them back now."""
     if not held:
         return
     rows = [
@@ -110,4 +114,5 @@ def _hold(connection: Connection, held: Sequence[tuple[str, Closed]]) -> None:
 
 
 def _kept_reason(standing: Standing, objection: WithheldReason) -> WithheldReason:
-    return standing.held_by or objection if objection in OUTLASTED else objection
+    by_the_clock = standing.held_by is not None and standing.held_by.value in BY_THE_CLOCK
+    return standing.held_by if by_the_clock and standing.held_by and objection in OUTLASTED else objection

@@ -8,6 +8,7 @@ a place between 0 and 1 in it, by a stable hash; who stands below `allowed_share
     going ---> waiting ---> going (the next stage)
                        ---> approved (everybody)
                        ---> refused
+                       ---> over       (nobody needs to be told any more, or another rollout has taken its people)
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
 
 from incidents.ledger import audit
 from incidents.ledger.schema import incidents, notices, rollouts
@@ -34,7 +35,9 @@ FEW = 200
 TOLD_OR_HELD = or_(
     notices.c.withheld_reason.is_(None), notices.c.withheld_reason.in_([reason.value for reason in HOLDING])
 )
+UNDECIDED = (RolloutState.GOING, RolloutState.WAITING)
 OVERTAKEN = "It was over before anybody decided."
+TAKEN_OVER = "It is part of {} now."
 
 
 class RolloutError(ValueError):
@@ -45,6 +48,41 @@ def read(connection: Connection, episodes: Iterable[str]) -> dict[str, Rollout]:
     """Return the rollouts of these episodes, those that have one."""
     found = connection.execute(select(rollouts).where(rollouts.c.episode.in_(sorted(set(episodes)))))
     return {row.episode: _rollout(row) for row in found}
+
+
+def in_charge(connection: Connection, episodes: Iterable[str]) -> dict[str, Rollout]:
+    """Return the rollout that each of these episodes goes by: its own, or that of the incident it was merged into.
+
+    A person's no stands whatever becomes of the incident. One that is over holds nobody back.
+    """
+    wholes = _wholes(connection, sorted(set(episodes)))
+    found = read(connection, {*wholes, *wholes.values()})
+    mine = {episode: by_which(found.get(episode), found.get(whole)) for episode, whole in wholes.items()}
+    return {episode: it for episode, it in mine.items() if it is not None}
+
+
+def by_which(own: Rollout | None, whole: Rollout | None) -> Rollout | None:
+    """Return which of two rollouts holds: an incident's own, and that of the one it is part of (or its own again)."""
+    if whole is None or (own is not None and own.state is RolloutState.REFUSED):
+        whole = own
+    return None if whole is None or whole.state is RolloutState.OVER else whole
+
+
+def _wholes(connection: Connection, episodes: Sequence[str]) -> dict[str, str]:
+    merged = incidents.c.incident_id.in_(episodes) & incidents.c.merged_into.is_not(None)
+    query = select(incidents.c.incident_id, incidents.c.merged_into).where(merged)
+    return {it: it for it in episodes} | {row[0]: row[1] for row in connection.execute(query)}
+
+
+def ended_incidents() -> Select[tuple[str]]:
+    """Select the ids of the incidents that are over; one that was merged lives on in the other."""
+    whole = incidents.alias("whole")
+    ended = or_(
+        and_(incidents.c.merged_into.is_(None), incidents.c.resolved_time.is_not(None)),
+        whole.c.resolved_time.is_not(None),
+    )
+    joined = incidents.outerjoin(whole, whole.c.incident_id == incidents.c.merged_into)
+    return select(incidents.c.incident_id).select_from(joined).where(ended)
 
 
 def waiting(connection: Connection) -> list[Rollout]:
@@ -121,15 +159,16 @@ def ask_for_large(
     if not policy.stages:
         return []
     quiet = silenced(connection, troubles, {}, now)
+    about = sorted({it.incident_id for it in troubles if it.incident_id and it.kind is TroubleKind.PROBLEM})
+    wholes = _wholes(connection, about)
     coming = Counter(
-        it.incident_id
+        wholes[it.incident_id]
         for it in troubles
         if it.incident_id and it.kind is TroubleKind.PROBLEM and (it.subscriber_id, it.episode) not in quiet
     )
-    episodes = [episode for episode in coming if episode is not None]
-    known = read(connection, episodes)
-    before = _told_or_held(connection, [episode for episode in episodes if episode not in known])
-    audiences = {episode: before.get(episode, 0) + coming[episode] for episode in episodes}
+    known = read(connection, coming)
+    before = _told_or_held(connection, [episode for episode in coming if episode not in known])
+    audiences = {episode: before.get(episode, 0) + count for episode, count in coming.items()}
     began = [
         Rollout(episode, people, policy.stages[0], RolloutState.WAITING, now)
         for episode, people in audiences.items()
@@ -145,10 +184,12 @@ def is_large(people: int, base: int, policy: Policy) -> bool:
 
 
 def _told_or_held(connection: Connection, episodes: Sequence[str]) -> dict[str, int]:
+    whole = func.coalesce(incidents.c.merged_into, incidents.c.incident_id)
     query = (
-        select(notices.c.incident_id, func.count())
-        .where(notices.c.incident_id.in_(episodes), notices.c.kind == TroubleKind.PROBLEM.value, TOLD_OR_HELD)
-        .group_by(notices.c.incident_id)
+        select(whole, func.count())
+        .select_from(notices.join(incidents, incidents.c.incident_id == notices.c.incident_id))
+        .where(whole.in_(episodes), notices.c.kind == TroubleKind.PROBLEM.value, TOLD_OR_HELD)
+        .group_by(whole)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
 
@@ -160,12 +201,39 @@ def go_on(connection: Connection, now: datetime) -> None:
         .where(rollouts.c.state == RolloutState.GOING.value)
         .values(state=RolloutState.WAITING.value, asked_time=now)
     )
-    over = select(incidents.c.incident_id).where(incidents.c.resolved_time.is_not(None))
     connection.execute(
         update(rollouts)
-        .where(rollouts.c.state == RolloutState.WAITING.value, rollouts.c.episode.in_(over))
-        .values(state=RolloutState.REFUSED.value, decided_time=now, decided_by=stops.PREBUFFER, note=OVERTAKEN)
+        .where(rollouts.c.state == RolloutState.WAITING.value, rollouts.c.episode.in_(ended_incidents()))
+        .values(state=RolloutState.OVER.value, decided_time=now, decided_by=stops.PREBUFFER, note=OVERTAKEN)
     )
+
+
+def follow_merges(connection: Connection, now: datetime) -> None:
+    """Let the people of incidents that became part of others wait for one answer, that about the whole.
+
+    What was parted again, or goes on after all, asks again.
+    """
+    goes_on = select(incidents.c.incident_id).where(
+        incidents.c.merged_into.is_(None), incidents.c.resolved_time.is_(None)
+    )
+    connection.execute(
+        update(rollouts)
+        .where(rollouts.c.state == RolloutState.OVER.value, rollouts.c.episode.in_(goes_on))
+        .values(state=RolloutState.WAITING.value, asked_time=now, decided_time=None, decided_by=None, note=None)
+    )
+    merged = incidents.c.merged_into.is_not(None) & rollouts.c.state.in_([state.value for state in UNDECIDED])
+    joined = rollouts.join(incidents, incidents.c.incident_id == rollouts.c.episode)
+    for row in connection.execute(select(rollouts, incidents.c.merged_into).select_from(joined).where(merged)).all():
+        part = _rollout(row)
+        whole = read(connection, [row.merged_into]).get(row.merged_into)
+        note = TAKEN_OVER.format(row.merged_into)
+        closed = replace(part, state=RolloutState.OVER, decided_time=now, decided_by=stops.PREBUFFER, note=note)
+        if whole is None or whole.state is RolloutState.OVER:
+            save(connection, [closed, replace(part, episode=row.merged_into, asked_time=now)])
+        elif whole.state in UNDECIDED:
+            save(connection, [closed, replace(whole, audience=whole.audience + part.audience)])
+        else:
+            save(connection, [closed])
 
 
 def _asked(connection: Connection, episode: str) -> Rollout:
@@ -190,4 +258,5 @@ def save(connection: Connection, changed: Iterable[Rollout]) -> None:
 
 
 def _rollout(row: Row[Any]) -> Rollout:
-    return Rollout(**(dict(row._mapping) | {"state": RolloutState(row.state)}))
+    columns = {column.name: row._mapping[column.name] for column in rollouts.c}
+    return Rollout(**(columns | {"state": RolloutState(row.state)}))

@@ -17,15 +17,23 @@ def unknown_subscriber(case: Case, channels: Channels) -> Passage:
 
 
 def not_told(case: Case, channels: Channels) -> Passage:
-    """An all-clear goes the way its problem notice went, and only to those who got that."""
+    """An all-clear goes the way its problem notice went, and only to those who got that, or may still get it."""
     if case.is_problem:
         return channels
     problem = _problem_notice(case)
     if problem is None:
         return Closed(WithheldReason.NOT_TOLD)
-    if problem.told:
+    if problem.told or problem.is_held:
         return (problem.channel,)
     return Closed(problem.withheld_reason or WithheldReason.NOT_TOLD)
+
+
+def problem_held(case: Case, channels: Channels) -> Passage:
+    """An all-clear whose problem notice still waits, waits with it and follows what becomes of it."""
+    problem = None if case.is_problem else _problem_notice(case)
+    if problem is None or problem.withheld_reason is None:
+        return channels
+    return Closed(problem.withheld_reason, case.now)
 
 
 def _problem_notice(case: Case) -> PastNotice | None:

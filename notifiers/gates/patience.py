@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import date, datetime
 
-from incidents.model import Cause, TroubleKind
+from incidents.model import Cause, Severity, Trouble, TroubleKind
 from notifiers.gates.case import Case, Channels, Closed, Passage, without
 from notifiers.local_time import is_quiet, quiet_end, week_start
-from notifiers.model import ChannelName, PastNotice, Policy, WithheldReason
+from notifiers.model import ChannelName, History, PastNotice, Policy, Recipient, WithheldReason
 from notifiers.preferences import SHARED_CAUSES
 from notifiers.spread import share_of
 
 
 def holdout(case: Case, channels: Channels) -> Passage:
     """A stable share of people is not told; an all-clear follows its problem notice instead."""
-    exempt = not case.is_problem or case.trouble.severity in case.policy.holdout_exempt
-    held = not exempt and in_holdout(case.trouble.subscriber_id, case.policy)
+    held = case.is_problem and is_held_out(case.trouble.subscriber_id, case.trouble.severity, case.policy)
     return Closed(WithheldReason.HOLDOUT) if held else channels
+
+
+def is_held_out(subscriber_id: str, severity: Severity, policy: Policy) -> bool:
+    """Whether a person is not told of a problem of this severity, so that the effect can be measured."""
+    return severity not in policy.holdout_exempt and in_holdout(subscriber_id, policy)
 
 
 def in_holdout(subscriber_id: str, policy: Policy) -> bool:
@@ -36,7 +42,7 @@ def told_recently(case: Case, channels: Channels) -> Passage:
 
 def _repeats(case: Case, past: PastNotice) -> bool:
     """Whether a notice says what `past` said, or blames the home of those who just heard of a wide fault."""
-    cause, age = case.trouble.verdict.cause, case.now - past.decided_time
+    cause, age = case.trouble.verdict.cause, case.now - past.time
     if past.cause in SHARED_CAUSES and cause is Cause.HOUSEHOLD:
         return age < case.policy.incident_gap
     gap = case.policy.incident_gap if cause in SHARED_CAUSES else case.policy.own_gap
@@ -66,7 +72,20 @@ def _full_incident(case: Case) -> bool:
 
 
 def _local_day(case: Case, past: PastNotice) -> date:
-    return past.decided_time.astimezone(case.local.tzinfo).date()
+    return past.time.astimezone(case.local.tzinfo).date()
+
+
+def too_much(
+    trouble: Trouble, timezone: str | None, heard: Sequence[PastNotice], policy: Policy, now: datetime
+) -> WithheldReason | None:
+    """Return why a notice that was decided before is too much now, after what its person heard meanwhile."""
+    recipient = Recipient(trouble.subscriber_id, timezone=timezone)
+    case = Case(trouble, recipient, heard, History(), Counter(), policy, now)
+    for gate in (told_recently, frequency_cap):
+        passage = gate(case, (ChannelName.EMAIL,))
+        if isinstance(passage, Closed):
+            return passage.reason
+    return None
 
 
 def quiet_hours(case: Case, channels: Channels) -> Passage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from time import perf_counter
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 import notifiers.decide as decide_module
 from incidents.model import Cause, Severity, TroubleKind
 from notifiers.decide import GATES, decide, in_holdout
+from notifiers.gates.news import problem_held
 from notifiers.model import ChannelName, History, Note, Policy, WithheldReason, notice_id, reasons, reference
 from telemetry.contract import Signal
 
@@ -265,13 +267,15 @@ class TestAllClear:
         held = decide_one(trouble(), policy=Policy(holdout_share=1.0)).past
         assert decide_one(all_clear(), heard=[held]).withheld_reason == "holdout"
 
-    def test_a_problem_notice_still_waiting_for_morning_is_not_followed(self, trouble, all_clear, person, decide_one):
+    def test_a_problem_notice_still_waiting_for_morning_is_waited_with(self, trouble, all_clear, person, decide_one):
         night = datetime(2026, 3, 9, 23, tzinfo=UTC)
         asleep = person(in_app_opt_in=False)
         waiting = decide_one(trouble(last_bad_time=night), asleep, now=night).past
         over = decide_one(all_clear(), asleep, heard=[waiting], now=night + HOUR)
-        assert (over.withheld_reason, over.release_time) == ("quiet_hours", None)
-        assert not over.needs_words
+        assert (over.withheld_reason, over.release_time) == ("quiet_hours", night + HOUR)
+        dropped = decide_one(all_clear(), asleep, heard=[replace(waiting, lost=True)], now=night + HOUR)
+        assert (dropped.withheld_reason, dropped.release_time) == ("quiet_hours", None)
+        assert (over.needs_words, dropped.needs_words) == (True, False)
 
     def test_it_waits_for_morning_too(self, trouble, all_clear, person, decide_one, noon):
         told = decide_one(trouble()).past
@@ -380,5 +384,6 @@ def test_five_thousand_decisions_take_about_a_second(trouble, person, noon):
 
 def test_the_reasons_in_the_head_of_decide_are_the_gates_in_order():
     named = re.findall(r"^\d+\. `(\w+)`", decide_module.__doc__, flags=re.MULTILINE)
-    assert named == [gate.__name__ for gate in GATES[:-1]] + ["awaiting_approval"]
-    assert named == [reason.value for reason in WithheldReason if reason is not WithheldReason.ROLLOUT_REFUSED]
+    of_their_own = [gate.__name__ for gate in GATES[:-1] if gate is not problem_held]
+    assert named == [*of_their_own, "awaiting_approval"]
+    assert named == [reason.value for reason in WithheldReason if reason not in {"rollout_refused", "seen"}]
