@@ -152,7 +152,7 @@ class TestAllClears:
         deliver(ledger.engine, {EMAIL: channel}, noon + HOUR, policy=POLICY)
         release(noon + HOUR, LARGE)
         deliver(ledger.engine, {EMAIL: channel}, noon + 2 * HOUR, policy=POLICY)
-        assert reasons(kind="all_clear") == {None, ending}
+        assert reasons(kind="all_clear") == {ending}
         with ledger.read() as connection:
             assert connection.scalar(select(func.count()).where(notices.c.release_time.is_not(None))) == 0
             by_kind = dict(
@@ -160,7 +160,7 @@ class TestAllClears:
                     select(notices.c.kind, func.count()).where(notices.c.withheld_reason.is_(None)).group_by("kind")
                 ).all()
             )
-        assert by_kind["problem"] == by_kind["all_clear"] == len(channel.sent) / 2
+        assert by_kind.get("problem", 0) == by_kind.get("all_clear", 0) == len(channel.sent) / 2
 
     def test_one_on_its_way_is_waited_for_and_not_told_without(
         self, told, trouble, all_clear, add_incident, set_incident, ledger, noon
