@@ -39,6 +39,7 @@ from notifiers.compose import Brand, Composer, NoticeContext
 from notifiers.decide import decide
 from notifiers.deliver import Clock, DeliveryReport, deliver
 from notifiers.flood import stop_a_flood
+from notifiers.follow_up import follow_up, unseen
 from notifiers.history import load_history
 from notifiers.model import ChannelName, Decision, History, Policy, Recipient, oddities, reasons
 from notifiers.outbox import enqueue, record_decisions
@@ -322,8 +323,10 @@ class Pipeline:
         with self.ledger.read() as connection:
             troubles = self.ledger.undecided_troubles(connection)
             waiting = waiting_people(connection, window.end)
+            cards = unseen(connection, self.policy, window.end)
             asked_for_help = new_contacts(self.warehouse.connection, connection, window.end)
         people = {trouble.subscriber_id for trouble in troubles} | set(waiting)
+        people |= {card.subscriber_id for card in cards}
         recipients = load_recipients(self.warehouse.connection, people)
         base = count_subscribers(self.warehouse.connection)
         regions = load_regions(self.warehouse.connection, {trouble.subscriber_id for trouble in troubles})
@@ -338,7 +341,9 @@ class Pipeline:
             odd = self._record(connection, decisions, recipients, history, window.end)
             save_traits(connection, decisions, recipients, regions)
             self.ledger.mark_decided(connection, troubles)
+            followed = follow_up(connection, cards, recipients, window.end)
             counts = {**reasons(decisions), "released": released.released, **odd}
+            counts |= {"followed up": followed} if followed else {}
             return counts | ({"stopped by a flood": 1} if flood else {})
 
         return apply

@@ -241,6 +241,7 @@ class NoticeSettings(Section):
 
     channels: tuple[ChannelName, ...] = Field(default=Policy.channels, min_length=1)
     active_within: Duration = Policy.active_within
+    follow_up_after: PositiveDuration | None = Policy.follow_up_after
     stale_after: PositiveDuration = Policy.stale_after
     recovered_after: PositiveDuration = Policy.recovered_after
     problem_lifetime: PositiveDuration = Policy.problem_lifetime

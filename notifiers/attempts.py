@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, literal, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, literal, not_, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate, Update
 
 from incidents.ledger.schema import deliveries, notices, outbox
+from incidents.model import TroubleKind
 from notifiers.insert import insert_new
 from notifiers.model import ChannelName
 from notifiers.outbox import Lease, Message, Outcome, State, messages
@@ -113,12 +114,27 @@ def _claim() -> ReturningUpdate[Any]:
 
 
 _CLAIM = _claim()
-_TAKEN = (
-    select(outbox, notices.c.subscriber_id)
-    .join(notices, notices.c.notice_id == outbox.c.notice_id)
-    .where(outbox.c.message_id.in_(bindparam("ids", expanding=True)))
-    .order_by(outbox.c.next_attempt_time, outbox.c.body_key, outbox.c.message_id)
-)
+
+
+def _taken() -> Select[Any]:
+    problem = notices.alias("problem")
+    its_card = and_(
+        notices.c.kind != TroubleKind.PROBLEM.value,
+        problem.c.subscriber_id == notices.c.subscriber_id,
+        problem.c.episode == notices.c.episode,
+        problem.c.kind == TroubleKind.PROBLEM.value,
+        problem.c.channel == ChannelName.IN_APP.value,
+    )
+    joined = outbox.join(notices, notices.c.notice_id == outbox.c.notice_id).outerjoin(problem, its_card)
+    return (
+        select(outbox, notices.c.subscriber_id, problem.c.notice_id.label("card_id"))
+        .select_from(joined)
+        .where(outbox.c.message_id.in_(bindparam("ids", expanding=True)))
+        .order_by(outbox.c.next_attempt_time, outbox.c.body_key, outbox.c.message_id)
+    )
+
+
+_TAKEN = _taken()
 """Read afterwards: within the update's RETURNING, SQLite gives every row the subscriber of the first."""
 
 

@@ -111,6 +111,8 @@ class Policy:
         Preferred first.
     active_within
         Who watched within so long gets a card in the app first, if they take cards; nothing is never.
+    follow_up_after
+        A mail follows a card that was not seen for so long, while its person is still in trouble; None is never.
     stale_after
         A problem whose last bad session is older than this is `expired`. Twelve hours: events may come
         hours late.
@@ -148,6 +150,7 @@ class Policy:
 
     channels: tuple[ChannelName, ...] = (ChannelName.EMAIL, ChannelName.IN_APP)
     active_within: timedelta = timedelta(0)
+    follow_up_after: timedelta | None = timedelta(minutes=30)
     stale_after: timedelta = timedelta(hours=12)
     recovered_after: timedelta = timedelta(hours=2)
     problem_lifetime: timedelta = timedelta(hours=16)

@@ -89,6 +89,8 @@ class Message:
         Messages with the same key say the same but for what is personal; None where this one stands alone.
     personal
         What stand-ins in a shared body become for this person.
+    card_id
+        The card that it is about and changes, where it is not one of its own: an all-clear changes its problem's.
     """
 
     message_id: str
@@ -105,6 +107,7 @@ class Message:
     attempt: int
     body_key: str | None = None
     personal: Mapping[str, str] = field(default_factory=dict)
+    card_id: str | None = None
 
     def tried(self, attempt: int) -> Message:
         """Return the message in its next attempt."""
@@ -302,4 +305,5 @@ def _message(row: Row[Any], words: Row[Any]) -> Message:
         attempt=row.attempts,
         body_key=row.body_key,
         personal=row.personal or {},
+        card_id=row._mapping.get("card_id"),
     )

@@ -138,7 +138,7 @@ class Standing:
         told = self.problem_heard or self.problem_pending
         objections = (
             (self.expires_time is not None and self.expires_time <= now, WithheldReason.EXPIRED),
-            (self.is_problem and self.incident_over, WithheldReason.RECOVERED),
+            (self.is_problem and (self.incident_over or self._is_well(now, policy)), WithheldReason.RECOVERED),
             (not self.is_problem and not told, WithheldReason.NOT_TOLD),
             (self.is_problem and self.helped, WithheldReason.CONTACTED_SUPPORT),
             (not self._is_wanted(consents), WithheldReason.NO_CONSENT),
@@ -149,6 +149,11 @@ class Standing:
         )
         found = next((reason for applies, reason in objections if applies), None)
         return found or (self._heard_enough(now, policy) if policy and self.is_problem else None)
+
+    def _is_well(self, now: datetime, policy: Policy | None) -> bool:
+        """Whether a trouble of one's own is too long ago for a second message about it."""
+        alone = self.stage is Stage.FOLLOW_UP and self.trouble.incident_id is None
+        return alone and policy is not None and now - self.trouble.last_bad_time > policy.recovered_after
 
     def _is_wanted(self, consents: Consents | None) -> bool:
         if self.choice is not None:

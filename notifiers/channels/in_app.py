@@ -8,7 +8,7 @@ from typing import ClassVar
 from sqlalchemy import Engine
 
 from incidents.ledger.store import writing
-from notifiers.cards import put_card
+from notifiers.cards import put_card, update_card
 from notifiers.channels.contract import Receipt
 from notifiers.outbox import Message
 
@@ -36,10 +36,13 @@ class InApp:
         return [ordered[start : start + TOGETHER] for start in range(0, len(ordered), TOGETHER)]
 
     def send(self, *messages: Message) -> Receipt:
-        """Insert the cards that are not there."""
+        """Insert the cards that are not there, and change those that messages are about: an end makes no second card."""
         with writing(self.engine).begin() as connection:
             for message in map(Message.filled, messages):
-                put_card(connection, message.subscriber_id, message.notice_id, message.card, message.queued_time)
+                whose, card_id = message.subscriber_id, message.card_id or message.notice_id
+                is_new = put_card(connection, whose, card_id, message.card, message.queued_time)
+                if not is_new and message.card_id is not None:
+                    update_card(connection, whose, card_id, message.card, message.queued_time)
         return Receipt()
 
     def finish(self) -> None:
