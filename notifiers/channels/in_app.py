@@ -36,7 +36,7 @@ class InApp:
         return [ordered[start : start + TOGETHER] for start in range(0, len(ordered), TOGETHER)]
 
     def send(self, *messages: Message) -> Receipt:
-        """Insert the cards that are not there, and change those that messages are about: an end makes no second card."""
+        """Insert the cards that are not there, and change those that messages are about: an end is no second card."""
         with writing(self.engine).begin() as connection:
             for message in map(Message.filled, messages):
                 whose, card_id = message.subscriber_id, message.card_id or message.notice_id
