@@ -2,8 +2,9 @@
 
 Processes that decide, send and apply the provider's events work on one ledger, and are killed (-9) at random moments
 and replaced, while a provider on loopback counts each message that it has read to the end. Then the work is finished
-in peace. Beside it stands what a sender does that has no outbox: it marks a message as sent once it was answered, and
-after a crash sends again whatever is not marked.
+in peace. A message that was marked just before its sender was killed, and never left, is a person's to settle, who
+looks it up at the provider: "by hand". Beside it stands what a sender does that has no outbox: it marks a message as
+sent once it was answered, and after a crash sends again whatever is not marked.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pathlib import Path
 import httpx
 from sqlalchemy import func, insert, select
 
-from benchmarks.mail_server import running
+from benchmarks.mail_server import LONGEST_PAUSE_S, running
 from benchmarks.report import report
 from config.remedies import read_remedies
 from incidents.ledger.schema import deliveries, incidents, notices, outbox, troubles
@@ -42,14 +43,14 @@ from notifiers.events import apply_events
 from notifiers.history import load_history
 from notifiers.model import ChannelName, Policy, Recipient
 from notifiers.outbox import Lease, Outcome, State, enqueue
+from notifiers.settling import listed, settle_by_hand
 from notifiers.sharing import Sharing
 from telemetry.contract import Signal
 
 MIDNIGHT = time_of_day(0)
 POLICY = Policy(holdout_share=0.0, quiet_from=MIDNIGHT, quiet_until=MIDNIGHT)
 LEASE = timedelta(seconds=1)
-UNHEARD = timedelta(seconds=5)
-"""Both far shorter than in earnest, so that what a killed process leaves behind is met within the run."""
+"""Far shorter than in earnest, so that what a killed process leaves behind is met within the run."""
 LONGEST_LIFE_S = 0.3
 """Between two kills: long enough for a new process to get to work."""
 PORTION = 400
@@ -70,10 +71,13 @@ class Scene:
     ----------
     ledger_url, provider_url
         Where they are.
+    unheard_after
+        After so long, a message of which nothing was heard is sent after all; see `notifiers.deliver.deliver`.
     """
 
     ledger_url: str
     provider_url: str
+    unheard_after: timedelta | None = None
     people: int = 0
 
     @contextmanager
@@ -144,9 +148,38 @@ class Scene:
         return counts
 
     def unfinished(self) -> int:
-        """Return how many people and messages are still on their way."""
+        """Return how many people and messages are still on their way, or will be heard of."""
         states = self.states()
-        return sum(states[name] for name in (*UNSETTLED, "undecided"))
+        on_their_way = sum(states[name] for name in ("queued", "sending", "undecided"))
+        return on_their_way or (states["unknown"] if self.unheard_after else len(self.unknown() & self.got().keys()))
+
+    def wait_for_sending(self) -> None:
+        """Wait a while for messages to be under way, so that a kill meets some."""
+        deadline, sending = time.monotonic() + 2.0, select(outbox.c.message_id).where(outbox.c.state == State.SENDING)
+        with self.ledger() as ledger:
+            while time.monotonic() < deadline:
+                with ledger.read() as connection:
+                    if connection.scalar(sending.limit(1)) is not None:
+                        return
+                time.sleep(0.002)
+
+    def unknown(self) -> set[str]:
+        """Return the messages of which nobody here knows whether they were sent."""
+        with self.ledger() as ledger, ledger.read() as connection:
+            return {row.message_id for row in listed(connection, State.UNKNOWN, 10**6)}
+
+    def got(self) -> dict[str, int]:
+        """Return how often the provider got each message."""
+        got: dict[str, int] = httpx.get(f"{self.provider_url}/got", timeout=60).json()
+        return got
+
+    def settle_by_hand(self) -> int:
+        """Do as a person would with what is left: settle as failed what the provider never got; return how many."""
+        never = self.unknown() - self.got().keys()
+        with self.ledger() as ledger, ledger.write() as connection:
+            for message_id in never:
+                settle_by_hand(connection, message_id, State.FAILED, "benchmark", now())
+        return len(never)
 
     def message_ids(self) -> list[str]:
         """Return every message that was to be sent."""
@@ -191,7 +224,13 @@ def send(scene: Scene) -> None:
         channels = {ChannelName.EMAIL: SendGrid(SETTINGS, client)}
         while True:
             done = deliver(
-                ledger.engine, channels, now, 60, lease=Lease(duration=LEASE), in_flight=2, unheard_after=UNHEARD
+                ledger.engine,
+                channels,
+                now,
+                60,
+                lease=Lease(duration=LEASE),
+                in_flight=2,
+                unheard_after=scene.unheard_after,
             )
             time.sleep(0.0 if done.states else 0.01)
 
@@ -260,6 +299,9 @@ def endure(scene: Scene, kills: int, senders: int, seed: int) -> float:
         for _ in range(kills):
             time.sleep(chance.uniform(0, LONGEST_LIFE_S))
             kind = next(victims)
+            if kind is send:
+                scene.wait_for_sending()
+                time.sleep(chance.uniform(0, LONGEST_PAUSE_S))
             crew.start(crew.kill(chance.choice([child for child, work in crew.going.items() if work is kind])))
             scene.top_up()
         deadline = time.monotonic() + PATIENCE_S
@@ -277,6 +319,7 @@ class Fate:
 
     messages: int
     in_doubt: int
+    by_hand: int
     lost: int
     twice: int
     unsettled: int
@@ -285,13 +328,14 @@ class Fate:
 
 def judge(scene: Scene, seconds: float) -> Fate:
     """Hold the ledger against what the provider got."""
-    got: dict[str, int] = httpx.get(f"{scene.provider_url}/got").json()
+    got, by_hand = scene.got(), scene.settle_by_hand()
     states, ids = scene.states(), scene.message_ids()
     never = len([message_id for message_id in ids if message_id not in got])
     return Fate(
         messages=len(ids),
         in_doubt=states["in doubt"],
-        lost=never + scene.people - states["told"],
+        by_hand=by_hand,
+        lost=never - by_hand + scene.people - states["told"],
         twice=len([count for count in got.values() if count > 1]),
         unsettled=sum(states[name] for name in UNSETTLED),
         seconds=seconds,
@@ -335,7 +379,7 @@ def without_an_outbox(kills: int, seed: int) -> Fate:
             os.waitpid(child, 0)
         got: dict[str, int] = httpx.get(f"{url}/got").json()
     twice = len([count for count in got.values() if count > 1])
-    return Fate(total, 0, total - len(got), twice, 0, time.monotonic() - begun)
+    return Fate(total, 0, 0, total - len(got), twice, 0, time.monotonic() - begun)
 
 
 def _send_unmarked(url: str, marked: Path, total: int) -> None:
@@ -354,14 +398,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=100, help="in each set-up (100)")
     parser.add_argument("--senders", type=int, nargs="+", default=[1, 2, 4], help="processes that send (1 2 4)")
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], help="sqlite postgresql")
+    parser.add_argument("--unheard-after", type=float, help="seconds; what nobody heard of is sent after all (never)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments (1)")
     options = parser.parse_args(arguments)
+    unheard = None if options.unheard_after is None else timedelta(seconds=options.unheard_after)
     rows, found = [], []
     for kind in options.databases:
         with ledgers(kind) as fresh:
             for senders in options.senders:
                 with running(counting=True) as provider:
-                    scene = Scene(fresh(), provider)
+                    scene = Scene(fresh(), provider, unheard)
                     seconds = endure(scene, options.kills, senders, options.seed)
                     found.append(judge(scene, seconds))
                 rows.append(_row(f"{kind}, {senders} senders", options.kills, found[-1]))
@@ -370,11 +416,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "kills": float(options.kills * len(found)),
         "messages": float(sum(one.messages for one in found)),
         "in_doubt": float(sum(one.in_doubt for one in found)),
+        "by_hand": float(sum(one.by_hand for one in found)),
         "lost": float(sum(one.lost for one in found)),
         "twice": float(sum(one.twice for one in found)),
         "unsettled": float(sum(one.unsettled for one in found)),
     }
-    columns = ("set-up", "kills", "messages", "in doubt", "lost", "twice", "unsettled", "seconds")
+    columns = ("set-up", "kills", "messages", "in doubt", "by hand", "lost", "twice", "unsettled", "seconds")
     report("Killed while deciding, sending and applying events", columns, rows, facts)
     return int(facts["lost"] + facts["twice"] + facts["unsettled"] > 0)
 
@@ -385,6 +432,7 @@ def _row(name: str, kills: int, one: Fate) -> tuple[str, ...]:
         str(kills),
         f"{one.messages:,}",
         f"{one.in_doubt:,}",
+        str(one.by_hand),
         str(one.lost),
         str(one.twice),
         str(one.unsettled),

@@ -354,13 +354,13 @@ class ChannelSettings(Section):
         Requests under way at once, of one sender.
     unheard_after
         After so long, an `unknown` message that the provider never spoke of is sent after all, if it spoke of all
-        others sent around then.
+        others sent around then. None: never; it waits for an event or a person.
     sendgrid
         The account.
     """
 
     in_flight: Annotated[int, Field(ge=1, le=64)] = 8
-    unheard_after: PositiveDuration = timedelta(hours=2)
+    unheard_after: PositiveDuration | None = None
     email: Literal["auto", "mailbox", "sendgrid"] = "auto"
     in_app: Literal["inbox", "webhook"] = "inbox"
     sendgrid: SendGridChannelSettings = SendGridChannelSettings()

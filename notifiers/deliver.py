@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row
 
 from incidents.ledger.schema import outbox
-from incidents.ledger.store import writing
+from incidents.ledger.store import transaction
 from notifiers.attempts import Result, begin, claim, let_go, record, retries, sweep
 from notifiers.budget import within_budget
 from notifiers.channels.contract import Channel, Receipt
@@ -142,7 +142,7 @@ def deliver(
         Whether to stop: what is under way is waited for and recorded, what was leased is given back.
     """
     clock: Clock = now if callable(now) else lambda: now
-    run = _Run(writing(engine), dict(channels), clock, lease or Lease(), retry, consents, policy, in_flight, halted)
+    run = _Run(engine, dict(channels), clock, lease or Lease(), retry, consents, policy, in_flight, halted)
     with ThreadPoolExecutor(in_flight) as pool:
         run.settle_left_behind(unheard_after)
         while limit > 0 and not halted():
@@ -195,7 +195,7 @@ class _Run:
     def settle_left_behind(self, unheard_after: timedelta | None) -> None:
         """Settle what senders that died left behind."""
         repeatable = [name for name, channel in self.channels.items() if channel.repeatable]
-        with self.engine.begin() as connection:
+        with transaction(self.engine) as connection:
             lost = sweep(connection, self.clock(), repeatable)
             heard = settle_heard(connection, self.clock()) if lost[State.UNKNOWN] else {}
             if unheard_after is not None:
@@ -206,7 +206,7 @@ class _Run:
     def take(self, most: int) -> tuple[int, list[Message]]:
         """Lease messages and ask the gates again; return how many were taken, and those still wanted."""
         now = self.clock()
-        with self.engine.begin() as connection:
+        with transaction(self.engine) as connection:
             going = within_limit(connection, [name for name in self.channels if name not in self.stopped], now)
             taken = self._claim(connection, going, most, now)
             objections, waits = self._objections(connection, taken, now)
@@ -274,7 +274,7 @@ class _Run:
     def _turn(self, answers: Sequence[_Answer], part: Sequence[Bundle]) -> list[Bundle]:
         """Record answers and begin the next bundles, in one transaction; return those that may go."""
         now = self.clock()
-        with self.engine.begin() as connection:
+        with transaction(self.engine) as connection:
             self._record(connection, answers, now)
             begun = self._begin(connection, part, now)
             if not part or self.halted():

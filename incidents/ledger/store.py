@@ -7,7 +7,7 @@ of a replay costs the ledger a few milliseconds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 
 from incidents.ledger import schema
 from incidents.ledger.casework import cases
@@ -44,6 +45,9 @@ from telemetry.contract import Signal
 MIGRATIONS = Path(__file__).with_name("migrations")
 BUSY_TIMEOUT_MS = 10_000
 """How long a writer waits for another one: far longer than our transactions take, short enough to notice."""
+BEGINNINGS = 3
+"""How often a transaction that writes is begun before it is given up: SQLite's lock goes to whoever asks at the right
+moment, so under load a writer can miss it for long. Nothing has happened yet, so beginning again is harmless."""
 _IMMEDIATE = "prebuffer_immediate"
 """Execution option of a connection whose transactions take SQLite's write lock when they begin."""
 _TAKE_TURNS = "SELECT pg_advisory_xact_lock(7726328)"
@@ -112,7 +116,7 @@ class Ledger:
         Those who use it take turns from the start, so that what one reads first another cannot change before it
         writes. Short ones that need not take turns on PostgreSQL begin with `writing`.
         """
-        with self.engine.connect().execution_options(**{_IMMEDIATE: True}) as connection, connection.begin():
+        with transaction(self.engine) as connection:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(_TAKE_TURNS)
             yield connection
@@ -299,6 +303,26 @@ def writing(engine: Engine) -> Engine:
     which SQLite would refuse at once. On PostgreSQL they lock no more than the rows that they change.
     """
     return engine.execution_options(**{_IMMEDIATE: True})
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """Open a short transaction that writes, as `writing` does, and begin again where its turn does not come.
+
+    Raises
+    ------
+    OperationalError
+        If it does not come `BEGINNINGS` times.
+    """
+    with ExitStack() as stack:
+        yield _begun(stack, writing(engine))
+
+
+def _begun(stack: ExitStack, engine: Engine) -> Connection:
+    for _ in range(BEGINNINGS - 1):
+        with suppress(OperationalError):
+            return stack.enter_context(engine.begin())
+    return stack.enter_context(engine.begin())
 
 
 def migrations(connection: Connection) -> Config:
