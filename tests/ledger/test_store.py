@@ -1,16 +1,18 @@
 """The ledger keeps incidents and troubles as they were given, and never re-opens a decision."""
 
+import sqlite3
 import threading
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import event, func, insert, select
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from detectors.finding import Cohort
 from incidents.ledger import schema
-from incidents.ledger.store import Ledger
+from incidents.ledger.schema import outbox
+from incidents.ledger.store import BEGINNINGS, Ledger, transaction
 from incidents.model import Cause, TroubleKind, Verdict
 from incidents.quality import QualityKind
 
@@ -223,3 +225,39 @@ def test_a_quality_notice_is_in_a_transaction(ledger, quality):
     with pytest.raises(RuntimeError):
         save_and_fail()
     assert ledger.quality_notices() == []
+
+
+class TestTurns:
+    """A writer that misses its turn on SQLite begins again."""
+
+    @pytest.fixture
+    def impatient(self, tmp_path):
+        """A ledger whose writers wait for a hundredth of a second."""
+        with Ledger(f"sqlite:///{tmp_path}/turns.db") as ledger:
+            event.listen(ledger.engine, "connect", lambda raw, _: raw.execute("PRAGMA busy_timeout = 10"))
+            ledger.upgrade()
+            yield ledger
+
+    @pytest.fixture
+    def other(self, impatient):
+        """Somebody who is writing."""
+        with sqlite3.connect(impatient.engine.url.database, isolation_level=None) as raw:
+            raw.execute("BEGIN IMMEDIATE")
+            yield raw
+        raw.close()
+
+    def test_and_gets_it(self, impatient, other):
+        event.listen(impatient.engine, "handle_error", lambda _: other.rollback(), once=True)
+        with transaction(impatient.engine) as connection:
+            assert connection.scalar(select(func.count()).select_from(outbox)) == 0
+
+    def test_but_not_for_ever(self, impatient, other):
+        missed = []
+        event.listen(impatient.engine, "handle_error", missed.append)
+        with pytest.raises(OperationalError, match="locked"), impatient.write():
+            pass
+        assert len(missed) == BEGINNINGS
+
+    def test_and_never_after_it_began(self, impatient):
+        with pytest.raises(OperationalError, match="later"), transaction(impatient.engine):
+            raise OperationalError("later", None, Exception("later"))
