@@ -164,7 +164,7 @@ outbox = Table(
     Column("lease_until", UtcTime),
     Column("settled_time", UtcTime),
     UniqueConstraint("notice_id", "stage"),
-    Index(None, "state", "next_attempt_time"),
+    Index(None, "state", "next_attempt_time", "body_key"),
     Index(None, "state", "body_key"),
 )
 """Rendered notices on their way: queued, sending, sent, failed, unknown or cancelled.
