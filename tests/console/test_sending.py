@@ -1,0 +1,114 @@
+"""``prebuffer send`` as a process of its own, and what `prebuffer outbox` says and settles afterwards."""
+
+import json
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import insert, select, update
+from typer.testing import CliRunner
+
+from config.bootstrap import open_ledger
+from config.reading import read_settings
+from console.main import app
+from incidents.ledger.schema import notices, outbox
+from tests.serving import wait_for
+
+SEND = [sys.executable, "-m", "console.main", "send", "--config"]
+
+
+@pytest.fixture
+def ledger(config):
+    with open_ledger(read_settings(config)) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def put(ledger):
+    """Queue mails to so many people."""
+
+    def put(people):
+        now = datetime.now(UTC)
+        names = [f"n-{n:04d}" for n in range(people)]
+        told = {
+            "episode": "e-1",
+            "kind": "problem",
+            "decided_time": now,
+            "problem": "buffering",
+            "cause": "service",
+            "channel": "email",
+            "expires_time": now + timedelta(hours=9),
+        }
+        mail = {
+            "stage": "first",
+            "channel": "email",
+            "subject": "A subject",
+            "html": "<p>page</p>",
+            "text": "text",
+            "card": {},
+            "state": "queued",
+            "queued_time": now,
+            "next_attempt_time": now,
+        }
+        with ledger.write() as connection:
+            connection.execute(insert(notices), [told | {"notice_id": it, "subscriber_id": it} for it in names])
+            rows = [mail | {"message_id": it, "notice_id": it, "address": f"{it}@example.net"} for it in names]
+            connection.execute(insert(outbox), rows)
+
+    return put
+
+
+@pytest.fixture
+def leases(ledger):
+    """Who holds what, and what is under way."""
+
+    def look():
+        held = outbox.c.lease_owner.is_not(None) | (outbox.c.state == "sending")
+        with ledger.read() as connection:
+            return connection.execute(select(outbox.c.message_id).where(held)).all()
+
+    return look
+
+
+def states(config):
+    result = CliRunner().invoke(app, ["outbox", "list", "--json", "--config", str(config)])
+    return {name: count for name, count in json.loads(result.stdout)["states"].items() if count}
+
+
+def test_it_sends_what_is_due_and_ends(put, config, tmp_path):
+    put(3)
+    sender = subprocess.run([*SEND, str(config)], capture_output=True, text=True, timeout=60, check=False)
+    assert (sender.returncode, sender.stdout) == (0, "Outbox: 3 sent.\n"), sender.stderr
+    assert len(list((tmp_path / "mailbox").glob("*.eml"))) == 3
+    assert states(config) == {"sent": 3}
+
+
+def test_told_to_stop_it_records_what_it_did_gives_back_the_rest_and_exits_0(put, config, tmp_path, leases):
+    put(1500)
+    sender = subprocess.Popen([*SEND, str(config), "--loop"], stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: any((tmp_path / "mailbox").glob("*.eml")), 60)
+    sender.send_signal(signal.SIGTERM)
+    said, _ = sender.communicate(timeout=60)
+    assert sender.returncode == 0
+    assert leases() == []
+    sent = states(config)["sent"]
+    assert said == f"Outbox: {sent} sent.\n"
+    assert states(config) == {"sent": sent, "queued": 1500 - sent}
+
+
+def test_an_unknown_message_is_listed_and_settled_once(put, config, ledger):
+    put(1)
+    with ledger.write() as connection:
+        connection.execute(update(outbox).values(state="unknown", attempts=1, settled_time=datetime.now(UTC)))
+
+    def call(*arguments):
+        return CliRunner().invoke(app, ["outbox", *arguments, "--config", str(config)])
+
+    assert "n-0000" in call("list", "--state", "unknown").stdout
+    assert call("settle", "n-0000", "failed").stdout == "Message n-0000 is failed.\n"
+    assert states(config) == {"failed": 1}
+    again = call("settle", "n-0000", "sent")
+    assert again.exit_code == 2
+    assert states(config) == {"failed": 1}
