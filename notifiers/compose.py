@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import mrml
 from jinja2 import Environment, FileSystemLoader, Template
-from markupsafe import escape
 
 from incidents.model import Cause, TroubleKind
 from notifiers.context import Brand, Contact, NoticeContext
@@ -45,6 +45,8 @@ PERSONAL = (
     "feedback",
 )
 """What differs from person to person: the names of tokens."""
+NAME = "[[name]]"
+"""Where a greeting has the name."""
 URLS = PERSONAL[6:]
 BODIES_KEPT = 4096
 """More than the notices that one evening needs in all languages; a bound, because languages and devices multiply."""
@@ -149,7 +151,7 @@ class Composer:
         values = self._values(language, context, urls)
         return Rendered(
             subject=body.subject,
-            html=_fill(body.html, {name: str(escape(value)) for name, value in values.items()}),
+            html=_fill(body.html, {name: escape(value) for name, value in values.items()}),
             text=_fill(body.text, values),
             card=_card(body, values, urls),
             notes=_notes(language, context),
@@ -223,7 +225,7 @@ class Composer:
             day, time = language.day(local), language.time(local)
         moment = (day, time, known_zone(context.timezone) is not None)
         values = {
-            "greeting": self._personal(language, "greeting", greeting_name(context.display_name)),
+            "greeting": self._greeting(language, greeting_name(context.display_name)),
             "reference": reference(context.notice_id),
             **{name: url for name, url in urls.items() if url},
         }
@@ -236,6 +238,10 @@ class Composer:
                 values["when"] = self._personal(language, "moment", *moment)
                 values["often"] = self._often(language, context)
         return values
+
+    def _greeting(self, language: Language, name: str | None) -> str:
+        """Return the greeting; its sentence is made once, for people's names repeat less than all else."""
+        return self._personal(language, "greeting", name and NAME).replace(NAME, name or "")
 
     def _often(self, language: Language, context: NoticeContext) -> str:
         """Return how often it happened, with the blank before it; nothing where that says nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from incidents.model import Cause, TroubleKind
 from notifiers.links import Links, with_query
@@ -63,8 +64,12 @@ class Brand:
 
     def reach(self, country: str | None, *, no_phone: bool) -> Contact:
         """Return the ways that work for somebody of a country."""
-        own = dict(self.contact).get(country or "", NOBODY)
+        own = self._by_country.get(country or "", NOBODY)
         return Contact(None if no_phone else own.phone or self.phone, own.chat_url or self.chat_url)
+
+    @cached_property
+    def _by_country(self) -> dict[str, Contact]:
+        return dict(self.contact)
 
     def stop_url(self, notice_id: str) -> str | None:
         """Return where this notice's reader stops more of them, where the brand has such a page."""

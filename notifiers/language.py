@@ -175,7 +175,7 @@ class Languages:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._answers: dict[str, Language] = {}
+        self._answers: dict[str | None, Language] = {}
 
     @cached_property
     def catalogues(self) -> dict[str, Catalogue]:
@@ -200,13 +200,13 @@ class Languages:
 
     def of(self, locale: str | None) -> Language:
         """Return the nearest language to a reader's locale, which is untrusted and may be absent or nonsense."""
-        asked = cleaned(locale)
-        if asked not in self._answers:
+        if locale not in self._answers:
             if len(self._answers) >= ANSWERS_KEPT:
                 self._answers.clear()
-            self._answers[asked] = self._nearest(asked)
-        found = self._answers[asked]
-        return found if asked or not locale else _unknown(found)
+            asked = cleaned(locale)
+            found = self._nearest(asked)
+            self._answers[locale] = found if asked or not locale else _unknown(found)
+        return self._answers[locale]
 
     def _nearest(self, asked: str) -> Language:
         chain = list(self._chain(asked))

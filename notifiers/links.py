@@ -14,16 +14,22 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import urlencode
+from functools import lru_cache
+from urllib.parse import quote_plus
 
 from itsdangerous import BadSignature, Signer
 
 SALT = "prebuffer.link."
 MAX_TOKEN = 1_000
 """Longest token that is looked at: a key of 64 characters and a pseudonym of 128, each of four bytes, come to less."""
+
+
+CLAIMS_KEPT = 64
+"""More than the notices that are composed at once: the links of one are made together."""
 
 
 class BadLinkError(Exception):
@@ -48,6 +54,23 @@ class Bearer:
     subscriber_id: str
 
 
+class _Signer(Signer):
+    """A signer that derives its newest key once, not for every link; its signatures are those of itsdangerous."""
+
+    def __init__(self, secrets: Sequence[str], purpose: Purpose) -> None:
+        super().__init__(secrets, salt=SALT + purpose, digest_method=hashlib.sha256)
+        self._keyed = hmac.new(self.derive_key(), digestmod=hashlib.sha256)
+
+    def get_signature(self, value: str | bytes) -> bytes:
+        mac = self._keyed.copy()
+        mac.update(value if isinstance(value, bytes) else value.encode())
+        return base64.urlsafe_b64encode(mac.digest()).rstrip(b"=")
+
+    def sign(self, value: str | bytes) -> bytes:
+        claim = value if isinstance(value, bytes) else value.encode()
+        return b"%b.%b" % (claim, self.get_signature(claim))
+
+
 class Links:
     """Makes and reads signed links.
 
@@ -62,9 +85,8 @@ class Links:
     def __init__(self, public_url: str, secrets: Sequence[str]) -> None:
         oldest_first = list(reversed(secrets))
         self.public_url = public_url.rstrip("/")
-        self._signers = {
-            purpose: Signer(oldest_first, salt=SALT + purpose, digest_method=hashlib.sha256) for purpose in Purpose
-        }
+        self._signers = {purpose: _Signer(oldest_first, purpose) for purpose in Purpose}
+        self._heads = {purpose: f"{self.public_url}/{purpose}/" for purpose in Purpose}
 
     def preferences(self, notice_id: str, subscriber_id: str) -> str:
         """Return the page on which this person chooses what we may write about."""
@@ -88,12 +110,11 @@ class Links:
 
     def url(self, purpose: Purpose, notice_id: str, subscriber_id: str) -> str:
         """Return a link; the same arguments always give the same one."""
-        return f"{self.public_url}/{purpose}/{self.token(purpose, notice_id, subscriber_id)}"
+        return self._heads[purpose] + self.token(purpose, notice_id, subscriber_id)
 
     def token(self, purpose: Purpose, notice_id: str, subscriber_id: str) -> str:
         """Return the signed part of a link: some eighty letters, digits, dots, dashes and underscores."""
-        person = base64.urlsafe_b64encode(subscriber_id.encode()).rstrip(b"=").decode()
-        return self._signers[purpose].sign(f"{notice_id}.{person}").decode()
+        return self._signers[purpose].sign(_claim(notice_id, subscriber_id)).decode()
 
     def read(self, purpose: Purpose, token: str) -> Bearer:
         """Return whose link it is.
@@ -112,6 +133,14 @@ class Links:
             raise BadLinkError("The link is not one of ours.") from None
 
 
+@lru_cache(maxsize=CLAIMS_KEPT)
+def _claim(notice_id: str, subscriber_id: str) -> bytes:
+    """Return what is signed: the same for all links of a notice."""
+    person = base64.urlsafe_b64encode(subscriber_id.encode()).rstrip(b"=").decode()
+    return f"{notice_id}.{person}".encode()
+
+
 def with_query(url: str, **values: str) -> str:
     """Return `url` with values added to its query."""
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(values)}"
+    query = "&".join(f"{name}={quote_plus(value)}" for name, value in values.items())
+    return f"{url}{'&' if '?' in url else '?'}{query}"

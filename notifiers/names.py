@@ -20,6 +20,8 @@ def one_line(text: str) -> str:
 
 def _visible(text: str) -> str:
     """Return text without characters that format, turn round or mean nothing."""
+    if text.isprintable():
+        return text
     return "".join(c for c in text if not unicodedata.category(c).startswith("C"))
 
 
@@ -41,4 +43,4 @@ def _in_a_name(character: str) -> bool:
 
 
 def _has_right_to_left(text: str) -> bool:
-    return any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)
+    return not text.isascii() and any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)

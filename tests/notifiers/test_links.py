@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from itsdangerous import Signer
 
-from notifiers.links import BadLinkError, Bearer, Links, Purpose
+from notifiers.links import SALT, BadLinkError, Bearer, Links, Purpose
 
 SECRET, NEWER = "the first secret, long enough to sign with", "the second secret, long enough to sign with"
 NOTICE = "abcdefghijkl2345"
@@ -30,6 +33,12 @@ def test_any_pseudonym_survives_and_needs_no_quoting(subscriber_id: str) -> None
 
 def test_the_same_notice_has_the_same_link() -> None:
     assert links.case(NOTICE, "u-1") == Links("https://notices.example", [SECRET]).case(NOTICE, "u-1")
+
+
+def test_a_signature_is_the_one_that_itsdangerous_makes() -> None:
+    token = links.token(Purpose.CASE, NOTICE, "u-1")
+    theirs = Signer(SECRET, salt=f"{SALT}{Purpose.CASE}", digest_method=hashlib.sha256)
+    assert theirs.sign(theirs.unsign(token)).decode() == token
 
 
 def test_a_link_is_short_and_shows_no_pseudonym() -> None:
