@@ -91,9 +91,16 @@ class _Sight(_Part):
 
 
 class _Source(_Part):
-    title: str
-    publisher: str
-    url: WebAddress
+    title: str | None = None
+    publisher: str | None = None
+    url: WebAddress | None = None
+    own: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a page with all that names it, or our own advice with its reason, and not both."""
+        page = (self.title, self.publisher, self.url)
+        return not any(page) if self.own else all(page)
 
 
 class _Catalogue(_Part):
@@ -151,14 +158,18 @@ def _missing_names(document: Document, catalogue: _Catalogue) -> Iterator[str]:
         for name in (*needed, UNKNOWN):
             if name not in there:
                 yield f"{document.where((section,))}: {section}.{name} is not there."
+    for name, source in catalogue.sources.items():
+        if not source.is_whole:
+            where = document.where(("sources", name))
+            yield f"{where}: source {name} needs title, publisher and url, or own with the reason why we say it."
     for index, remedy in enumerate(catalogue.remedies):
         where = document.where(("remedies", index))
         if remedy.article is not None and remedy.article not in catalogue.articles:
             yield f"{where}: there is no article {remedy.article}."
         steps = remedy.steps or ()
-        for source in (*(remedy.sources or ()), *(name for step in steps for name in step.sources)):
-            if source not in catalogue.sources:
-                yield f"{where}: there is no source {source}."
+        for named in (*(remedy.sources or ()), *(name for step in steps for name in step.sources)):
+            if named not in catalogue.sources:
+                yield f"{where}: there is no source {named}."
 
 
 def _missing_words(document: Document, catalogue: _Catalogue) -> Iterator[str]:

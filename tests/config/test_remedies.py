@@ -30,14 +30,16 @@ MISTAKES = [
     ("device_type: web}", "device_type: toaster}", "it is one of smart_tv"),
     ("    needed: nothing\n", "", "must set needed"),
     ("article: home-network", "article: nowhere", "there is no article nowhere"),
+    ("{title: Max plans and billing, publisher: Max help, ", "{", "source max-billing needs title, publisher and url"),
+    ("  own-update: {own: ", "  own-update: {title: ", "source own-update needs"),
     ("sources: [sling-freezing]", "sources: [hearsay]", "there is no source hearsay"),
     (", sources: [sling-freezing]}", "}", "sources"),
     ("  unknown: on your device\n", "", "devices.unknown is not there"),
-    ("version: 1", "version: 1\nversion: 2", "set twice"),
+    ("version: 2", "version: 2\nversion: 3", "set twice"),
     ("needed: try", "needed: maybe", "needed"),
     (
         "  - when: {cause: service, signal: access}\n",
-        "  - when: {cause: service, signal: access}\n    steps: [{say: Dance., sources: [one-tv]}]\n",
+        "  - when: {cause: service, signal: access}\n    steps: [{say: Dance., sources: [tablo-signal]}]\n",
         "nobody does chores for our fault",
     ),
 ]
@@ -68,7 +70,7 @@ def test_of_two_as_specific_the_first_wins():
 
 
 def test_four_steps_are_refused(changed):
-    step = "{say: Wait., sources: [one-tv]}"
+    step = "{say: Wait., sources: [tablo-signal]}"
     path = changed("    todo: \"One of these often helps:\"\n    steps:\n", "    todo: \"One of these often helps:\"\n"
                    f"    steps:\n      - {step}\n")  # fmt: skip
     with pytest.raises(SettingsError, match="at most 3"):
