@@ -25,7 +25,7 @@ from notifiers.language import Language, Languages
 from notifiers.links import Links
 from notifiers.local_time import known_zone, zone
 from notifiers.model import Note, reference
-from notifiers.names import greeting_name, one_line
+from notifiers.names import dialled, greeting_name, one_line
 from notifiers.remedies import Case, Remedies, Remedy
 from telemetry.contract import DENIAL_CLASSES, DEVICE_TYPES, FAILURE_CLASSES, Signal
 
@@ -182,7 +182,8 @@ class Composer:
     def _composed(self, language: Language, key: _BodyKey, brand: Brand) -> _Body:
         voice = self._voice(language)
         words = self._words(language, key)
-        said = {"service_name": one_line(brand.service_name), "phone": key.phone, "reply_address": brand.reply_address}
+        phone = dialled(key.phone) if key.phone and language.direction == "rtl" else key.phone
+        said = {"service_name": one_line(brand.service_name), "phone": phone, "reply_address": brand.reply_address}
         shell = voice.shell(said | {"reference": "[[reference]]"})
         urls = {name: f"[[{name}]]" if name in key.urls else None for name in URLS}
         action = {"url": urls["chat"] or urls["case"], "label": shell["chat" if urls["chat"] else "case"]}

@@ -8,7 +8,8 @@ MAX_NAME_LENGTH = 40
 """A greeting stays on one line of a telephone's screen; longer names are rarely what people are called."""
 _IN_NAMES = frozenset(" '’.,-&\"·")
 _LETTERS_AND_MARKS = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd"})
-_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
+_LEFT_TO_RIGHT_ISOLATE, _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2066", "\u2068", "\u2069"
+_NO_BREAK_SPACE = "\u00a0"
 
 
 def one_line(text: str) -> str:
@@ -44,3 +45,8 @@ def _in_a_name(character: str) -> bool:
 
 def _has_right_to_left(text: str) -> bool:
     return not text.isascii() and any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)
+
+
+def dialled(phone: str) -> str:
+    """Return a telephone number for a page from right to left: its groups stay in order, and on one line."""
+    return _LEFT_TO_RIGHT_ISOLATE + phone.replace(" ", _NO_BREAK_SPACE) + _POP_ISOLATE

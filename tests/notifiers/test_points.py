@@ -14,6 +14,7 @@ from notifiers.language import Languages
 from notifiers.links import Links
 from notifiers.local_time import zone
 from notifiers.model import reference
+from notifiers.names import dialled
 from notifiers.remedies import UNKNOWN
 from notifiers.samples import BRAND, SINCE, sample
 from telemetry.contract import Signal
@@ -37,7 +38,8 @@ def points_of(composer: Composer, tag: str, case: tuple[str, ...], brand: Brand,
     remedy, sight = composer.remedies.best((kind, cause, signal, None, "smart_tv")), composer.remedies.sight(signal)
     contact = brand.reach(context.country, no_phone=no_phone)
     local = SINCE.astimezone(zone(context.timezone))
-    said = {"service_name": "Lumen", "phone": contact.phone, "reply_address": brand.reply_address}
+    phone = dialled(contact.phone) if contact.phone and language.direction == "rtl" else contact.phone
+    said = {"service_name": "Lumen", "phone": phone, "reply_address": brand.reply_address}
     shell = composer._voice(language).shell(said | {"reference": reference(context.notice_id)})
     where = language.gettext(composer.remedies.where("smart_tv"))
     what = language.gettext(sight.what) % {"when": "|", "where": where}
