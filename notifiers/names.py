@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 MAX_NAME_LENGTH = 40
@@ -10,13 +11,17 @@ _IN_NAMES = frozenset(" '’.,-&\"·")
 _LETTERS_AND_MARKS = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd"})
 _LEFT_TO_RIGHT_ISOLATE, _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2066", "\u2068", "\u2069"
 _NO_BREAK_SPACE = "\u00a0"
+_BLANKS = re.compile(r"[^\S\u00a0]+")
 
 
 def one_line(text: str) -> str:
-    """Return text on one line: control characters and line breaks become blanks, and blanks single."""
+    """Return text on one line: control characters and line breaks become blanks, and blanks single.
+
+    Blanks at which no line may break stay: French has one before a colon.
+    """
     if not text.isprintable():
         text = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
-    return " ".join(text.split())
+    return _BLANKS.sub(" ", text).strip()
 
 
 def _visible(text: str) -> str:

@@ -210,7 +210,7 @@ def test_without_links_a_reply_does_everything(composer, context):
     ("timezone", "locale", "said"),
     [
         ("Europe/London", "en-GB", "Monday 9 March, from 20:15 your time"),
-        ("America/New_York", "en-US", "Monday, March 9, from 4:15 PM your time"),
+        ("America/New_York", "en-US", "Monday, March 9, from 4:15\u00a0PM your time"),
         ("Asia/Tokyo", "en-JP", "Tuesday 10 March, from 05:15 your time"),
         ("Mars/Olympus", "en-GB", "Monday 9 March, from 20:15 UTC"),
         (None, None, "Monday 9 March, from 20:15 UTC"),
@@ -220,7 +220,9 @@ def test_times_are_the_persons_own(timezone, locale, said, composer, context):
     assert said in composer.compose(context(timezone=timezone, locale=locale)).text
 
 
-@pytest.mark.parametrize(("hour", "said"), [(0, "12:05 AM"), (11, "11:05 AM"), (12, "12:05 PM"), (23, "11:05 PM")])
+@pytest.mark.parametrize(
+    ("hour", "said"), [(0, "12:05\u00a0AM"), (11, "11:05\u00a0AM"), (12, "12:05\u00a0PM"), (23, "11:05\u00a0PM")]
+)
 def test_twelve_hour_clocks_turn_at_noon_and_midnight(hour, said, composer, context):
     since = datetime(2026, 3, 9, hour, 5, tzinfo=UTC)
     assert said in composer.compose(context(since=since, timezone="UTC", locale="en-US")).text
