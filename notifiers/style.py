@@ -115,7 +115,7 @@ def _links(rendered: Rendered, page: Page) -> Iterator[str]:
 def _both_parts(rendered: Rendered, page: Page) -> Iterator[str]:
     for line in rendered.text.splitlines():
         said = re.sub(r"^\d+\. |: https?://\S+$", "", line).strip()
-        if said and said != "--" and said not in page.text:
+        if said and said != "--" and " ".join(said.split()) not in page.text:
             yield f"the page lacks a line of the text: {said}"
 
 
