@@ -64,6 +64,7 @@ def start(
     author: str,
     clock: Callable[[], datetime],
     progress: Progress | None = None,
+    seed: int | None = None,
 ) -> Drill:
     """Make a world with a fault in it, run the loop until now, and begin to count the time.
 
@@ -81,13 +82,16 @@ def start(
         Now, aware UTC.
     progress
         Called with the steps done and all steps after each one.
+    seed
+        Of the invented world: the same gives the same; any, if None.
     """
     begun = clock()
     drill_id = f"drill-{begun:{_NAME}}"
     folder = root / drill_id
     chosen = scenario or secrets.choice(sorted(FAULTS))
     inside = settings_in(settings, folder)
-    practice = make_practice(folder / "world", chosen, _floor(begun), seed=secrets.randbelow(2**31))
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    practice = make_practice(folder / "world", chosen, _floor(begun), seed=seed)
     world_clock = WorldClock(practice.now)
     with open_pipeline(inside, world_clock) as pipeline:
         pipeline.exclusive = True

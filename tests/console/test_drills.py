@@ -85,7 +85,7 @@ def going(tmp_path_factory):
         warehouse=WarehouseSettings(path=folder / "real.duckdb"),
         ledger=LedgerSettings(url=f"sqlite:///{folder}/real.db"),
     )
-    drill = drills.start(settings, folder / "drills", "delivery", "ann", lambda: NOW)
+    drill = drills.start(settings, folder / "drills", "delivery", "ann", lambda: NOW, seed=11)
     yield settings, drill
     shutil.rmtree(folder)
 
