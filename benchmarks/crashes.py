@@ -154,12 +154,13 @@ class Scene:
         return on_their_way or (states["unknown"] if self.unheard_after else len(self.unknown() & self.got().keys()))
 
     def wait_for_sending(self) -> None:
-        """Wait a while for messages to be under way, so that a kill meets some."""
-        deadline, sending = time.monotonic() + 2.0, select(outbox.c.message_id).where(outbox.c.state == State.SENDING)
+        """Wait a while for messages that were just begun, not those of the dead, so that a kill meets some."""
+        deadline = time.monotonic() + 2.0
         with self.ledger() as ledger:
             while time.monotonic() < deadline:
                 with ledger.read() as connection:
-                    if connection.scalar(sending.limit(1)) is not None:
+                    begun = outbox.c.lease_until > now() + 0.9 * LEASE
+                    if connection.scalar(select(func.count()).where(begun, outbox.c.state == State.SENDING)):
                         return
                 time.sleep(0.002)
 

@@ -29,10 +29,13 @@ class Provider:
     ----------
     counting
         Look into the bodies; without it, it only answers.
+    delay_s
+        How long it takes to answer, as one some way off does.
     """
 
-    def __init__(self, counting: bool) -> None:
+    def __init__(self, counting: bool, delay_s: float = 0.0) -> None:
         self.counting = counting
+        self.delay_s = delay_s
         self.got: Counter[str] = Counter()
         self.pending: dict[str, dict[str, object]] = {}
         self.chance = random.Random(1)
@@ -53,7 +56,7 @@ class Provider:
 
     def pause_s(self, answer: bytes) -> float:
         """Return how long an answer takes: where it counts, as long as one from far away, so that kills meet it."""
-        return self.chance.uniform(0, LONGEST_PAUSE_S) if self.counting and answer is ANSWERED else 0.0
+        return self.chance.uniform(0, LONGEST_PAUSE_S) if self.counting and answer is ANSWERED else self.delay_s
 
     def _take(self, body: bytes) -> None:
         if not self.counting:
@@ -103,18 +106,18 @@ class Connection(asyncio.Protocol):
             self.transport.write(answer)
 
 
-async def serve(counting: bool) -> None:
+async def serve(counting: bool, delay_s: float) -> None:
     """Listen until killed."""
-    provider = Provider(counting)
+    provider = Provider(counting, delay_s)
     server = await asyncio.get_running_loop().create_server(lambda: Connection(provider), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 @contextmanager
-def running(*, counting: bool) -> Iterator[str]:
+def running(*, counting: bool, delay_s: float = 0.0) -> Iterator[str]:
     """Run it while the block lasts; gives its address."""
-    command = [sys.executable, "-m", "benchmarks.mail_server", *(["--count"] if counting else [])]
+    command = [sys.executable, "-m", "benchmarks.mail_server", str(delay_s), *(["--count"] if counting else [])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             port = int((process.stdout or sys.stdin).readline())
@@ -124,4 +127,4 @@ def running(*, counting: bool) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve("--count" in sys.argv))
+    asyncio.run(serve("--count" in sys.argv, float(sys.argv[1])))

@@ -17,7 +17,7 @@ from sqlalchemy.sql.dml import ReturningUpdate, Update
 
 from incidents.ledger.schema import deliveries, notices, outbox
 from incidents.model import TroubleKind
-from notifiers.insert import insert_new
+from notifiers.insert import copy_new, insert_new
 from notifiers.model import ChannelName
 from notifiers.outbox import Lease, Message, Outcome, State, messages
 from notifiers.stops import unstopped
@@ -30,11 +30,11 @@ INTERRUPTED = "The sender stopped while sending."
 
 @dataclass(frozen=True)
 class Result:
-    """How one attempt ended.
+    """How one attempt ended, for all that one request carried.
 
     Parameters
     ----------
-    message, outcome
+    bundle, outcome
         Of what, and how.
     detail
         Why it was not sent, without personal data.
@@ -44,7 +44,7 @@ class Result:
         When to try again, for an outcome that does not settle the message.
     """
 
-    message: Message
+    bundle: Sequence[Message]
     outcome: Outcome
     detail: str | None = None
     provider_message_id: str | None = None
@@ -64,7 +64,7 @@ def claim(
     limit: int = 1,
     known: dict[str, Row[Any]] | None = None,
 ) -> list[Message]:
-    """Lease the next due messages of these channels, those of one body beside each other.
+    """Lease the next due messages of these channels, those of one body beside each other, for their next attempt.
 
     The first statement writes, so that two senders never take the same message: on SQLite by its write lock, on
     PostgreSQL by skipping rows that are locked.
@@ -127,7 +127,12 @@ def _taken() -> Select[Any]:
     )
     joined = outbox.join(notices, notices.c.notice_id == outbox.c.notice_id).outerjoin(problem, its_card)
     return (
-        select(outbox, notices.c.subscriber_id, problem.c.notice_id.label("card_id"))
+        select(
+            *(column for column in outbox.c if column is not outbox.c.attempts),
+            (outbox.c.attempts + 1).label("attempts"),
+            notices.c.subscriber_id,
+            problem.c.notice_id.label("card_id"),
+        )
         .select_from(joined)
         .where(outbox.c.message_id.in_(bindparam("ids", expanding=True)))
         .order_by(outbox.c.next_attempt_time, outbox.c.body_key, outbox.c.message_id)
@@ -151,8 +156,8 @@ def begin(connection: Connection, taken: Sequence[Message], now: datetime, lease
         "owner": lease.owner,
         "until": now + lease.duration,
     }
-    begun = {row.message_id: row.attempts for row in connection.execute(_BEGIN, values)}
-    return [message.tried(begun[message.message_id]) for message in taken if message.message_id in begun]
+    begun = set(connection.scalars(_BEGIN, values))
+    return [message for message in taken if message.message_id in begun]
 
 
 _BEGIN = (
@@ -167,7 +172,7 @@ _BEGIN = (
         .exists(),
     )
     .values(state=State.SENDING.value, attempts=outbox.c.attempts + 1, lease_until=bindparam("until"))
-    .returning(outbox.c.message_id, outbox.c.attempts)
+    .returning(outbox.c.message_id)
 )
 
 
@@ -182,16 +187,45 @@ def record(connection: Connection, results: Sequence[Result], now: datetime) -> 
 
     A message that somebody else settled meanwhile stays as it is.
     """
-    if not results:
-        return
-    rows = [
-        _delivery_row(result.message.message_id, result.message.attempt, result.outcome, now, result.detail)
-        | {"provider_message_id": result.provider_message_id}
-        for result in results
-    ]
-    insert_new(connection, deliveries, rows)
+    alone = [_alone(result, now) for result in results if len(result.bundle) == 1]
+    insert_new(connection, deliveries, alone)
+    for result in results:
+        if len(result.bundle) > 1:
+            _record_together(connection, result, now)
     for state, alike in _alike(results, now):
         connection.execute(_RECORD[state], alike)
+
+
+def _alone(result: Result, now: datetime) -> dict[str, Any]:
+    (message,) = result.bundle
+    row = _delivery_row(message.message_id, message.attempt, result.outcome, now, result.detail)
+    return row | {"provider_message_id": result.provider_message_id}
+
+
+def _record_together(connection: Connection, result: Result, now: datetime) -> None:
+    """Insert the rows of many messages that fared alike, by a statement for each number of attempts."""
+    common = _delivery_row("", 0, result.outcome, now, result.detail)
+    common |= {"provider_message_id": result.provider_message_id, "ids": [m.message_id for m in result.bundle]}
+    for attempt in {message.attempt for message in result.bundle}:
+        copy_new(connection, deliveries, _TOGETHER, common | {"attempt": attempt})
+
+
+_TOGETHER = select(
+    outbox.c.message_id,
+    outbox.c.attempts.label("attempt"),
+    *(
+        bindparam(column.name, type_=column.type).label(column.name)
+        for column in (
+            deliveries.c.attempted_time,
+            deliveries.c.outcome,
+            deliveries.c.detail,
+            deliveries.c.provider_message_id,
+        )
+    ),
+).where(
+    outbox.c.message_id.in_(bindparam("ids", expanding=True)),
+    outbox.c.attempts == bindparam("attempt"),
+)
 
 
 def _alike(results: Iterable[Result], now: datetime) -> Iterator[tuple[State, dict[str, Any]]]:
@@ -199,7 +233,7 @@ def _alike(results: Iterable[Result], now: datetime) -> Iterator[tuple[State, di
     groups: dict[tuple[State, datetime | None], list[str]] = {}
     for result in results:
         again = (result.next_attempt_time or now) if result.state is State.QUEUED else None
-        groups.setdefault((result.state, again), []).append(result.message.message_id)
+        groups.setdefault((result.state, again), []).extend(message.message_id for message in result.bundle)
     for (state, again), ids in groups.items():
         yield state, {"ids": ids} | ({"settled": now} if again is None else {"again": again})
 

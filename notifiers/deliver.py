@@ -334,7 +334,8 @@ class _Run:
     def _record(self, connection: Connection, answers: Sequence[_Answer], now: datetime) -> None:
         results = [result for answer in answers for result in self._results(connection, answer, now)]
         record(connection, results, now)
-        self.states.update(result.state for result in results)
+        for result in results:
+            self.states[result.state] += len(result.bundle)
         for answer in answers:
             self._heed(connection, answer, now)
         for name, allowance in self._allowances(answers).items():
@@ -354,29 +355,29 @@ class _Run:
     def _results(self, connection: Connection, answer: _Answer, now: datetime) -> Iterable[Result]:
         error, bundle = answer.error, answer.bundle
         if answer.late:
-            return [Result(message, Outcome.PAUSED, TOO_SLOW, next_attempt_time=now) for message in bundle]
+            return [Result(bundle, Outcome.PAUSED, TOO_SLOW, next_attempt_time=now)]
         match error:
             case None:
                 name = answer.receipt.provider_message_id if answer.receipt else None
-                return [Result(message, Outcome.SENT, provider_message_id=name) for message in bundle]
+                return [Result(bundle, Outcome.SENT, provider_message_id=name)]
             case Refused():
-                return [Result(message, Outcome.FAILED, str(error)) for message in bundle]
+                return [Result(bundle, Outcome.FAILED, str(error))]
             case OutcomeUnknown():
-                return [Result(message, Outcome.UNKNOWN, str(error)) for message in bundle]
+                return [Result(bundle, Outcome.UNKNOWN, str(error))]
             case ChannelPaused() | RateLimited():
                 due = now + self._pause(error)
-                return [Result(m, Outcome.PAUSED, str(error), next_attempt_time=due) for m in bundle]
+                return [Result(bundle, Outcome.PAUSED, str(error), next_attempt_time=due)]
             case _:
                 tried = retries(connection, [message.message_id for message in bundle])
                 return [self._try_later(m, tried[m.message_id] + 1, error, now) for m in bundle]
 
     def _try_later(self, message: Message, tries: int, error: ChannelError, now: datetime) -> Result:
         if tries >= self.retry.max_attempts:
-            return Result(message, Outcome.FAILED, f"Given up after {tries} tries: {error}")
+            return Result([message], Outcome.FAILED, f"Given up after {tries} tries: {error}")
         due = now + self.retry.wait(message.message_id, tries)
         if message.expires_time is not None:
             due = min(due, message.expires_time)
-        return Result(message, Outcome.RETRY, str(error), next_attempt_time=due)
+        return Result([message], Outcome.RETRY, str(error), next_attempt_time=due)
 
     def _heed(self, connection: Connection, answer: _Answer, now: datetime) -> None:
         """Do for the whole channel what an answer asks for."""

@@ -1,11 +1,11 @@
-"""Two statements that databases spell differently: insert and leave alone what is there, or bring it up to date."""
+"""Statements that databases spell differently: insert and leave alone what is there, or bring it up to date."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table
+from sqlalchemy import ColumnElement, Connection, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 Row = Mapping[str, Any]
@@ -17,6 +17,12 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> int
         return 0
     statement = _insert(connection, table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     return connection.execute(statement, list(rows)).rowcount
+
+
+def copy_new(connection: Connection, table: Table, query: Select[Any], values: Row) -> None:
+    """Insert what a query finds, whose columns are named as the table's, but for the rows that are there already."""
+    statement = _insert(connection, table).from_select([column.name for column in query.selected_columns], query)
+    connection.execute(statement.on_conflict_do_nothing(), dict(values))
 
 
 def upsert(

@@ -109,10 +109,6 @@ class Message:
     personal: Mapping[str, str] = field(default_factory=dict)
     card_id: str | None = None
 
-    def tried(self, attempt: int) -> Message:
-        """Return the message in its next attempt."""
-        return replace(self, attempt=attempt)
-
     def filled(self) -> Message:
         """Return the message as its reader sees it: no stand-in is left."""
         if not self.personal:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import orjson
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import (
@@ -81,7 +82,7 @@ class Ledger:
     @cached_property
     def engine(self) -> Engine:
         """The engine, connected on first use; SQLite's is set up for one writer and many readers."""
-        engine = create_engine(self.url, hide_parameters=True)
+        engine = create_engine(self.url, hide_parameters=True, json_serializer=_json, json_deserializer=orjson.loads)
         if engine.dialect.name == "sqlite":
             _set_up_sqlite(engine, synchronous="NORMAL" if self.durable else "OFF")
         return engine
@@ -332,6 +333,10 @@ def migrations(connection: Connection) -> Config:
     config.set_main_option("path_separator", "os")
     config.set_main_option("file_template", "v%%(rev)s_%%(slug)s")
     return config
+
+
+def _json(document: object) -> str:
+    return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _set_up_sqlite(engine: Engine, synchronous: str) -> None:

@@ -34,7 +34,7 @@ def put(engine, add_incident, decide_one, trouble, noon):
         with writing(engine).begin() as connection:
             enqueue(connection, list(decisions.values()), rendered, addresses, noon)
             begun = begin(connection, claim(connection, at, LEASE, [ChannelName.EMAIL], 99), at, LEASE)
-            record(connection, [Result(m, Outcome(outcomes[m.subscriber_id])) for m in begun], at)
+            record(connection, [Result([m], Outcome(outcomes[m.subscriber_id])) for m in begun], at)
         return {who: decision.notice_id for who, decision in decisions.items()}
 
     return store

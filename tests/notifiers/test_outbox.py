@@ -204,7 +204,7 @@ class TestSettle:
     )
     def test_by_outcome(self, outcome, state, message, engine, noon, state_of):
         with engine.begin() as connection:
-            record(connection, [Result(message, outcome, "x" * 900)], noon)
+            record(connection, [Result([message], outcome, "x" * 900)], noon)
         assert state_of(message.notice_id) == state
         with engine.connect() as connection:
             (row,) = connection.execute(select(deliveries)).all()
@@ -227,7 +227,7 @@ class TestSettle:
     def test_a_slow_sender_that_comes_back_after_all_settles_it(self, message, engine, noon, state_of):
         with engine.begin() as connection:
             sweep(connection, noon + HOUR, [])
-            record(connection, [Result(message, Outcome.SENT)], noon + HOUR)
+            record(connection, [Result([message], Outcome.SENT)], noon + HOUR)
         assert state_of(message.notice_id) == "sent"
 
     def test_cancelled_says_why_on_the_notice(self, message, engine, noon, state_of, notice_of):
