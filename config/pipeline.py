@@ -30,7 +30,7 @@ from incidents.afterwards import send_approved
 from incidents.ledger import leases
 from incidents.ledger.leases import Lease
 from incidents.ledger.store import Ledger
-from incidents.model import Incident, TroubleKind
+from incidents.model import TAKES_BACK, Incident
 from incidents.quality import LATE_FOR, QualityNotice
 from incidents.silences import mark_expected
 from incidents.watch import Detection
@@ -403,7 +403,7 @@ def _context(
 ) -> NoticeContext:
     trouble = decision.trouble
     context = NoticeContext.of(decision, recipients[trouble.subscriber_id], writing.brand)
-    if trouble.kind is not TroubleKind.CORRECTION:
+    if trouble.kind not in TAKES_BACK:
         return context
     read = (it.cause for it in history.of(trouble.subscriber_id) if it.episode == trouble.episode and it.told)
     return replace(context, wrong_cause=next(read, None))

@@ -86,11 +86,16 @@ OWN_PREFIX = "own:"
 
 
 class TroubleKind(StrEnum):
-    """What a subscriber should hear: that there is a problem, that it is over, or that we named the wrong cause."""
+    """What a subscriber should hear: of a problem, that it is over, of a wrong cause, or that there was no fault."""
 
     PROBLEM = "problem"
     ALL_CLEAR = "all_clear"
     CORRECTION = "correction"
+    RETRACTION = "retraction"
+
+
+TAKES_BACK = frozenset({TroubleKind.CORRECTION, TroubleKind.RETRACTION})
+"""Kinds that take back what an earlier notice said."""
 
 
 @dataclass(frozen=True)

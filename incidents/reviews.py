@@ -2,7 +2,7 @@
 
 Every word is kept. The latest that settles something changes what comes next:
 
-- a false alarm is closed, its hours count as normal again, and who was told hears that it is over;
+- a false alarm is closed, its hours count as normal again, and who was told is to hear that there was no fault;
 - an expected event silences its group for the rest of the event;
 - a wrong cause is replaced, for those found later too, and who read the wrong one is to be put right;
 - a wrong severity is replaced;
@@ -13,7 +13,7 @@ What would be sent because of a review waits for a person's approval.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,15 +22,15 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, select, update
 
 from incidents import cases
-from incidents.afterwards import CORRECTION_PREFIX, tell_it_is_over
+from incidents.afterwards import propose_correction, withdraw_retraction
 from incidents.cases import Case, ReviewError, text_of
 from incidents.ledger import audit
 from incidents.ledger.casework import cases as case_rows
-from incidents.ledger.casework import corrections, expected_incidents, reviews
+from incidents.ledger.casework import expected_incidents, reviews
 from incidents.ledger.rows import incident_from, incident_row
 from incidents.ledger.rulings import ruled, rulings
-from incidents.ledger.schema import feedback, incidents, notices, rollouts, troubles
-from incidents.model import Cause, Incident, Severity, TroubleKind
+from incidents.ledger.schema import feedback, incidents, notices, troubles
+from incidents.model import Cause, Incident, Severity
 from incidents.silences import LONGEST, SilenceKind, plan
 
 REST = timedelta(hours=24)
@@ -321,10 +321,13 @@ def _follow(connection: Connection, incident: Incident, said: Review, particular
     now, detail = said.reviewed_time, said.detail
     if said.verdict is ReviewVerdict.EXPECTED_EVENT:
         _silence_the_rest(connection, incident, said, particulars)
-    elif said.verdict is ReviewVerdict.FALSE_ALARM and incident.is_open:
-        tell_it_is_over(connection, incident, now)
+        withdraw_retraction(connection, incident, said.author, now)
+    elif said.verdict is ReviewVerdict.CONFIRM:
+        withdraw_retraction(connection, incident, said.author, now)
+    elif said.verdict is ReviewVerdict.FALSE_ALARM:
+        propose_correction(connection, incident, None, said.author, now)
     elif said.verdict is ReviewVerdict.WRONG_CAUSE and particulars.cause is not None:
-        _propose_correction(connection, incident, particulars.cause, said)
+        propose_correction(connection, incident, particulars.cause, said.author, now)
     elif said.verdict is ReviewVerdict.SPLIT and "parted" in detail:
         part = detail["parted"]
         cases.change(
@@ -357,42 +360,6 @@ def _silence_the_rest(connection: Connection, incident: Incident, said: Review, 
         connection.execute(expected_incidents.insert().values(row))
 
 
-def _propose_correction(connection: Connection, incident: Incident, right: Cause, said: Review) -> None:
-    """Ask for approval to write to those who were told the wrong thing; nobody was told: there is nothing to ask."""
-    told = (
-        (notices.c.incident_id == incident.incident_id)
-        & (notices.c.kind == TroubleKind.PROBLEM.value)
-        & notices.c.withheld_reason.is_(None)
-        & (notices.c.cause != right.value)
-    )
-    people = connection.scalar(select(func.count()).select_from(notices).where(told)) or 0
-    if not people:
-        return
-    row = {
-        "wrong_cause": incident.verdict.cause.value,
-        "right_cause": right.value,
-        "people": people,
-        "proposed_by": said.author,
-        "proposed_time": said.reviewed_time,
-    }
-    of = corrections.c.incident_id == incident.incident_id
-    waiting = connection.execute(select(corrections).where(of)).mappings().first()
-    if waiting is not None:
-        if waiting["sent_time"] is None:  # what people read first is what is to be put right
-            connection.execute(update(corrections).where(of).values({**row, "wrong_cause": waiting["wrong_cause"]}))
-        return
-    connection.execute(corrections.insert().values(incident_id=incident.incident_id, **row))
-    connection.execute(
-        rollouts.insert().values(
-            episode=CORRECTION_PREFIX + incident.incident_id,
-            audience=people,
-            allowed_share=0.0,
-            state="waiting",
-            asked_time=said.reviewed_time,
-        )
-    )
-
-
 def _incident(connection: Connection, incident_id: str) -> Incident:
     row = connection.execute(select(incidents).where(incidents.c.incident_id == incident_id)).mappings().first()
     if row is None:
@@ -402,8 +369,3 @@ def _incident(connection: Connection, incident_id: str) -> Incident:
 
 def _review(row: RowMapping) -> Review:
     return Review(**{**row, "verdict": ReviewVerdict(row["verdict"])})
-
-
-def lessons(said: Sequence[Review]) -> list[str]:
-    """Return the notes of a post-incident review in order, each with its author: what was learned."""
-    return [f"{one.note} ({one.author})" for one in said if one.note]

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import mrml
 from jinja2 import Environment, FileSystemLoader, Template
 
-from incidents.model import Cause, TroubleKind
+from incidents.model import TAKES_BACK, Cause, TroubleKind
 from notifiers.context import Brand, Contact, NoticeContext
 from notifiers.language import Language, Languages
 from notifiers.links import Links
@@ -166,7 +166,7 @@ class Composer:
         key = _BodyKey(
             tag=language.tag,
             case=_case(context),
-            wrong=context.wrong_cause if context.kind is TroubleKind.CORRECTION else None,
+            wrong=context.wrong_cause if context.kind in TAKES_BACK else None,
             phone=brand.reach(context.country, no_phone=context.no_phone).phone,
             urls=tuple(name for name in URLS if urls[name]),
             service_name=brand.service_name,
@@ -207,7 +207,7 @@ class Composer:
         if kind == TroubleKind.PROBLEM:
             where = said(self.remedies.where(device_type))
             what = said(sight.what) % {"when": "[[when]]", "where": where} + "[[often]]"
-        elif kind == TroubleKind.CORRECTION:
+        elif kind in TAKES_BACK:
             what = f"[[wrote]]{language.blank}{said(self.remedies.was_wrong(key.wrong))}"
         return Words(
             subject=one_line(said(remedy.subject) % seen),
@@ -233,7 +233,7 @@ class Composer:
         match _kind(context):
             case TroubleKind.ALL_CLEAR:
                 values["over"] = self._personal(language, "over", *moment)
-            case TroubleKind.CORRECTION:
+            case TroubleKind.CORRECTION | TroubleKind.RETRACTION:
                 values["wrote"] = self._personal(language, "wrote", *moment)
             case _:
                 values["when"] = self._personal(language, "moment", *moment)

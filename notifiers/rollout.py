@@ -21,6 +21,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
 
+from incidents.afterwards import CORRECTION_PREFIX
 from incidents.ledger import audit
 from incidents.ledger.schema import incidents, notices, rollouts
 from incidents.model import Trouble, TroubleKind
@@ -116,7 +117,8 @@ def approve(
     episode, by, now, note
         Of what, who says so, when, and why.
     stages
-        Shares in rising order; the first above what is allowed is next. By default everybody is.
+        Shares in rising order; the first above what is allowed is next. By default everybody is. A correction has
+        no stages: who was told what is wrong is not left with it.
 
     Raises
     ------
@@ -124,9 +126,16 @@ def approve(
         If nothing waits under this episode.
     """
     known = _asked(connection, episode)
-    share = next((stage for stage in stages if stage > known.allowed_share), EVERYBODY)
+    share = next_share(known, stages)
     state = RolloutState.APPROVED if share >= EVERYBODY else RolloutState.GOING
     return _decide(connection, replace(known, allowed_share=share, state=state), by, now, note)
+
+
+def next_share(rollout: Rollout, stages: Sequence[float]) -> float:
+    """Return which share of an audience may be told after the next yes."""
+    if rollout.episode.startswith(CORRECTION_PREFIX):
+        return EVERYBODY
+    return next((stage for stage in stages if stage > rollout.allowed_share), EVERYBODY)
 
 
 def refuse(connection: Connection, episode: str, by: str, now: datetime, *, note: str | None = None) -> Rollout:

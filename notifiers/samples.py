@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from incidents.model import Cause, TroubleKind
+from incidents.model import TAKES_BACK, Cause, TroubleKind
 from notifiers.context import Brand, Contact, NoticeContext
 from notifiers.remedies import UNKNOWN, Case, Remedies, every_case
 from telemetry.contract import DENIAL_CLASSES, FAILURE_CLASSES, Signal
@@ -72,6 +72,7 @@ def shape_cases() -> list[Case]:
         (TroubleKind.PROBLEM, Cause.ACCOUNT, Signal.ACCESS, "device_limit", "ios"),
         (TroubleKind.ALL_CLEAR, Cause.SERVICE, Signal.BUFFERING, None, None),
         (TroubleKind.CORRECTION, Cause.SERVICE, Signal.BUFFERING, None, None),
+        (TroubleKind.RETRACTION, Cause.SERVICE, Signal.BUFFERING, None, None),
     ]
 
 
@@ -94,7 +95,7 @@ def sample(case: Case, tag: str, brand: Brand = BRAND, **changes: Any) -> Sample
         timezone=ZONES.get(tag, "Europe/London"),
         country="GB" if tag == "en" else None,
         subscriber_id="sample",
-        wrong_cause=Cause.HOUSEHOLD if kind == TroubleKind.CORRECTION else None,
+        wrong_cause=Cause.HOUSEHOLD if kind in TAKES_BACK else None,
     )
     name = ", ".join(str(value) for value in case if value is not None)
     return Sample(name, replace(context, **changes))

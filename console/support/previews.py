@@ -44,7 +44,7 @@ def preview(support: Support, connection: Connection, asked: Asked) -> Previewed
     written = None if asked.is_correction else sample(connection, incident.incident_id)
     if written is not None:
         return Previewed(written.subject, written.html, written.text, written.card, is_real=True)
-    kind = TroubleKind.CORRECTION if asked.is_correction else TroubleKind.PROBLEM
+    kind = _kind(asked)
     context = NoticeContext(
         notice_id=notice_id(SOMEBODY, asked.episode, kind),
         kind=kind,
@@ -58,3 +58,9 @@ def preview(support: Support, connection: Connection, asked: Asked) -> Previewed
     )
     words = support.composer.compose(context)
     return Previewed(words.subject, words.html, words.text, words.card, is_real=False)
+
+
+def _kind(asked: Asked) -> TroubleKind:
+    if not asked.is_correction:
+        return TroubleKind.PROBLEM
+    return TroubleKind.CORRECTION if asked.right_cause else TroubleKind.RETRACTION

@@ -168,14 +168,44 @@ def test_where_nobody_was_told_there_is_nothing_to_put_right(ledger):
     assert rows(ledger, casework.corrections) == []
 
 
-def test_who_was_told_of_a_false_alarm_hears_that_it_is_over(ledger):
+def test_who_was_told_of_a_false_alarm_hears_after_approval_that_there_was_no_fault(ledger):
     tell(ledger, 2)
     tell(ledger, 1, reason="no_consent")
     say(ledger, ReviewVerdict.FALSE_ALARM)
     say(ledger, ReviewVerdict.FALSE_ALARM)
+    assert approve(ledger, "waiting") == 0
+    assert approve(ledger) == 2
+    assert approve(ledger) == 0
+    say(ledger, ReviewVerdict.FALSE_ALARM)
     with ledger.read() as connection:
-        kinds = [it.kind for it in ledger.undecided_troubles(connection)]
-    assert kinds.count(TroubleKind.ALL_CLEAR) == 2
+        found = [it for it in ledger.undecided_troubles(connection) if it.kind is not TroubleKind.PROBLEM]
+    assert [it.kind for it in found] == [TroubleKind.RETRACTION] * 2
+    writing = Writing(Composer(TEMPLATES, read_remedies()), Brand("Streamy"))
+    who = Recipient(found[0].subscriber_id, "a@example.com", email_opt_in=True, in_app_opt_in=True, timezone="UTC")
+    people = {who.subscriber_id: who}
+    with ledger.read() as connection:
+        history = load_history(connection, found[:1], people, NOON)
+    (decision,) = decide(found[:1], people, history, Policy(), NOON)
+    mail = writing.composer.compose(correction_context(decision, people, history, writing))
+    assert "We told you that the fault was ours. That was wrong, and we are sorry. There was no fault" in mail.text
+
+
+def test_a_false_alarm_that_was_none_takes_nothing_back(ledger):
+    tell(ledger, 2)
+    say(ledger, ReviewVerdict.FALSE_ALARM)
+    say(ledger, ReviewVerdict.CONFIRM)
+    assert rows(ledger, casework.corrections) == rows(ledger, schema.rollouts) == []
+    assert "correction.withdrawn" in audit_actions(ledger)
+    say(ledger, ReviewVerdict.WRONG_CAUSE, cause=Cause.ISP)
+    say(ledger, ReviewVerdict.CONFIRM)
+    assert approve(ledger) == 2, "a wrong cause stays wrong where the incident was real"
+    say(ledger, ReviewVerdict.FALSE_ALARM)
+    assert approve(ledger) == 2, "and who heard of the right one hears that there was none"
+
+
+def audit_actions(ledger):
+    with ledger.read() as connection:
+        return [entry.action for entry in audit.history(connection, "incident:inc-1")]
 
 
 def test_an_expected_event_is_silent_for_its_rest(ledger):

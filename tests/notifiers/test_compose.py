@@ -52,6 +52,9 @@ def corrections():
     for wrong, right in (("household", "service"), ("isp", "app"), ("service", "isp"), ("account", "household")):
         changes = {"kind": TroubleKind.CORRECTION, "wrong_cause": Cause(wrong), "cause": Cause(right)}
         yield f"{right}, not {wrong}", changes
+    for wrong in ("household", "isp"):
+        changes = {"kind": TroubleKind.RETRACTION, "wrong_cause": Cause(wrong), "cause": Cause(wrong)}
+        yield f"no fault at all, not {wrong}", changes
 
 
 CHAPTERS = {cause.value: list(problems(cause.value)) for cause in Cause}
@@ -133,7 +136,8 @@ POINTS = {
 @pytest.mark.parametrize("changes", EVERY)
 def test_every_notice_has_the_twelve_points(changes, signing, context):
     rendered = signing.compose(context(**changes))
-    points = POINTS | {"whose side": SIDES[changes["cause"].value]}
+    no_fault = changes.get("kind") is TroubleKind.RETRACTION
+    points = POINTS | {"whose side": "There was no fault" if no_fault else SIDES[changes["cause"].value]}
     assert len(points) == 12
     assert [name for name, said in points.items() if not re.search(said, rendered.text, re.M | re.I)] == []
     page = visible(rendered.html)

@@ -12,6 +12,7 @@ import pytest
 
 from console.support.sessions import Role
 from incidents import cases
+from incidents.afterwards import send_approved
 from incidents.ledger.audit import history
 from incidents.ledger.schema import notices, outbox
 from incidents.ledger.store import Ledger
@@ -199,6 +200,22 @@ def test_an_audience_is_decided_on_once(lead: httpx.Client, ledger: Ledger, answ
     assert lead.post(path, data={"answer": "refuse"}).status_code == 422
     assert lead.post(path, data={"answer": ""}).status_code == 422
     assert lead.get("/approvals/nothing").status_code == 404
+
+
+def test_a_false_alarm_is_taken_back_at_one_word_of_approval(lead: httpx.Client, ledger: Ledger) -> None:
+    assert lead.post(f"{BIG}/review", data={"seen": "0", "verdict": "false_alarm"}).status_code == 303
+    path = f"/approvals/correction:{LARGE.incident_id}"
+    page = lead.get(path).text
+    assert "There was no fault at all." in page
+    assert "A correction: nothing was wrong" in page
+    assert "Approve: tell all 101 people" in page
+    assert "in stages" not in page
+    with ledger.write() as connection:
+        assert send_approved(connection, NOW) == 0
+    assert lead.post(path, data={"answer": "approve"}).status_code == 303
+    with ledger.write() as connection:
+        assert send_approved(connection, NOW) == 101
+        assert send_approved(connection, NOW) == 0
 
 
 def test_a_silence_is_planned_shown_and_ended(lead: httpx.Client) -> None:

@@ -31,10 +31,10 @@ def test_a_reference_is_found_as_people_type_it(look_up, tell, change) -> None:
     assert not [it for it in PERSONAL if it in answer.text]
 
 
-@pytest.mark.parametrize("kind", ["all_clear", "correction"])
+@pytest.mark.parametrize("kind", ["all_clear", "correction", "retraction"])
 def test_the_answer_says_what_kind_of_message_it_was(look_up, tell, kind) -> None:
     shown = look_up(reference(tell(kind=kind))).text
-    assert ("was over." in shown, "corrected an earlier one." in shown) == (kind == "all_clear", kind == "correction")
+    assert ("was over." in shown, "corrected an earlier one." in shown) == (kind == "all_clear", kind != "all_clear")
 
 
 @pytest.mark.parametrize(

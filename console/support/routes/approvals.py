@@ -39,8 +39,7 @@ def approval(request: Request, support: SupportOf, visitor: Viewer, episode: str
     asked, previewed = _read(support, episode)
     with support.ledger.read() as connection:
         frame = framed(support, connection)
-    allowed, stages = asked.rollout.allowed_share, support.settings.notices.stages
-    next_share = next((stage for stage in stages if stage > allowed), rollout.EVERYBODY)
+    next_share = rollout.next_share(asked.rollout, support.settings.notices.stages)
     found = asked.incident
     ids = [found.incident_id] if found else []
     where = support.counts.of(("regions", *ids), lambda connection: reading.audience(connection, ids))
