@@ -28,6 +28,7 @@ SECRETS = {
     "PREBUFFER_TOKEN_SECRET": ("web", "token_secret"),
     "PREBUFFER_CONSOLE_CLIENT_SECRET": ("console", "client_secret"),
     "PREBUFFER_CONSOLE_PASSWORD": ("console", "password_hash"),
+    "PREBUFFER_ALERT_URLS": ("alerts", "urls"),
 }
 """Environment variables by name, and the setting that each one is. Secrets come from nowhere else."""
 MAX_SHOWN = 60

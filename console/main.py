@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from config.pipeline import PipelineError
 from config.reading import SettingsError
 from console.commands import (
+    alerts,
     approvals,
     config,
     console,
@@ -38,6 +39,7 @@ from console.commands import (
 from console.output import complain
 from incidents.cases import CaseError
 from incidents.ledger.leases import LedgerError
+from notifiers.alerts import AlertError
 from notifiers.errors import ChannelError
 from notifiers.language import CatalogueError
 from notifiers.rollout import RolloutError
@@ -51,6 +53,7 @@ REFUSALS = (
     CaseError,
     StopError,
     RolloutError,
+    AlertError,
     CatalogueError,
     ChannelError,
 )
@@ -116,6 +119,7 @@ app.command()(token.token)
 app.command()(why.why)
 app.command()(stop.stop)
 app.command()(stop.resume)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(config.app, name="config")
 app.add_typer(console.app, name="console")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
+from flows.alerts import tell_without_fail
 from flows.detect import detect_window, show_quality
 from flows.due import run_name, window_of
 from flows.ingest import ingest_incoming
@@ -38,6 +39,7 @@ def pipeline(window: str | None = None, config: str | None = None) -> int:
         decide_window(missed, config)
     show_quality(due, config)
     send_due(config)
+    tell_without_fail(config)
     show_incidents(due, config)
     write_reports(config)
     return len(windows)

@@ -18,6 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.types.entrypoint import EntrypointType
 
 from config.settings import ScheduleSettings
+from flows.alerts import alerts
 from flows.detect import detect
 from flows.digest import digest
 from flows.due import anchor
@@ -35,15 +36,18 @@ ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLi
 TAGS = ["prebuffer"]
 MONDAY_MORNING = "0 7 * * 1"
 """When the weekly digest goes out, in UTC."""
+EVERY_FIVE_MINUTES = "*/5 * * * *"
+"""When staff are told what is due even if no pipeline runs."""
 NIGHTLY = "20 3 * * *"
 """When suppressions are compared with SendGrid's lists, in UTC."""
 
 
 def deployments(schedules: ScheduleSettings, config: str | None) -> list[RunnerDeployment]:
-    """Return what is served: the pipeline every step, other jobs nightly or weekly, and parts without a schedule."""
+    """Return what is served: the pipeline every step, other jobs by the clock, and parts without a schedule."""
     every_step = Interval(schedules.step, anchor_date=anchor(schedules), timezone="UTC")
     return [
         _deployment(pipeline, config, schedule=every_step),
+        _deployment(alerts, config, schedule=Cron(EVERY_FIVE_MINUTES, timezone="UTC")),
         _deployment(reconcile, config, schedule=Cron(NIGHTLY, timezone="UTC")),
         _deployment(digest, config, schedule=Cron(MONDAY_MORNING, timezone="UTC")),
         *(_deployment(part, config) for part in ON_DEMAND),

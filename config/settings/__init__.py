@@ -7,7 +7,7 @@ Everything is frozen, and an unknown key is an error.
 from __future__ import annotations
 
 from config.settings.finding import DetectionSettings, IncidentSettings
-from config.settings.running import DigestSettings, ScheduleSettings
+from config.settings.running import AlertSettings, DigestSettings, ScheduleSettings
 from config.settings.stores import LedgerSettings, PathSettings, WarehouseSettings
 from config.settings.telling import (
     BrandSettings,
@@ -21,6 +21,7 @@ from config.settings.values import Section, WebAddress
 from config.settings.web import ConsoleSettings, WebSettings
 
 __all__ = [
+    "AlertSettings",
     "BrandSettings",
     "ChannelSettings",
     "ConsoleSettings",
@@ -57,3 +58,4 @@ class Settings(Section):
     console: ConsoleSettings = ConsoleSettings()
     schedules: ScheduleSettings = ScheduleSettings()
     digest: DigestSettings = DigestSettings()
+    alerts: AlertSettings = AlertSettings()

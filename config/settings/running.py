@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from config.settings.values import Duration, MailAddress, PositiveDuration, Section
+from incidents.model import Severity
+from notifiers.alerts import AlertKind
 
 
 class ScheduleSettings(Section):
@@ -35,6 +37,27 @@ class ScheduleSettings(Section):
         if timedelta(days=1) % self.step:
             raise ValueError("step must divide a day, e.g. 5m, 15m or 1h")
         return self
+
+
+class AlertSettings(Section):
+    """What staff hear of at once, in Slack, Teams or wherever Apprise reaches.
+
+    Parameters
+    ----------
+    urls
+        Apprise's addresses, parted by commas or blanks: only from ``PREBUFFER_ALERT_URLS``.
+    about
+        What is told; see `notifiers.alerts.AlertKind`.
+    from_severity
+        Incidents below it are not.
+    late_after
+        From when a window should have been decided, how long all is well.
+    """
+
+    urls: SecretStr | None = None
+    about: tuple[AlertKind, ...] = tuple(AlertKind)
+    from_severity: Severity = Severity.MAJOR
+    late_after: Duration = timedelta(minutes=30)
 
 
 class DigestSettings(Section):

@@ -391,3 +391,16 @@ quality_notices = Table(
     Index(None, "detected_time"),
 )
 """Missing telemetry and missing viewers, for ops alone: nothing of it goes to subscribers."""
+
+staff_alerts = Table(
+    "staff_alerts",
+    metadata,
+    Column("alert_key", String(200), primary_key=True),
+    Column("place", String(16), primary_key=True),
+    Column("raised_time", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_time", UtcTime, nullable=False),
+    Column("told_time", UtcTime),
+    Index(None, "place"),
+)
+"""What staff were told, each place each thing once; a place is known by a digest of its address."""

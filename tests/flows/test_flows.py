@@ -14,6 +14,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy
 
 from config.settings import ScheduleSettings
+from flows.alerts import alerts
 from flows.detect import detect
 from flows.due import due_window
 from flows.ingest import ingest
@@ -57,6 +58,7 @@ def test_each_part_runs_alone_under_the_name_of_its_window(config, incoming, win
     assert notify(window=window, config=config) == {"released": 0}
     assert report(window=window, config=config) == 0
     assert reconcile(config=config) == {}
+    assert alerts(config=config) == {}
     assert {f"{verb} {KEY}" for verb in ("ingest", "detect", "notify", "report")} <= set(run_names())
 
 
@@ -72,7 +74,7 @@ def test_without_an_incoming_folder_nothing_is_ingested_and_the_run_is_named_by_
 def test_whole_jobs_have_a_schedule_and_none_overlaps_with_itself():
     schedules = ScheduleSettings(step=timedelta(minutes=15), settle=timedelta(minutes=2))
     served = {deployment.name: deployment for deployment in deployments(schedules, "my.yaml")}
-    assert set(served) == {"pipeline", "reconcile", "digest", "ingest", "detect", "notify", "report"}
+    assert set(served) == {"pipeline", "alerts", "reconcile", "digest", "ingest", "detect", "notify", "report"}
     for name, deployment in served.items():
         assert deployment.concurrency_limit == 1
         assert deployment.concurrency_options.collision_strategy is ConcurrencyLimitStrategy.CANCEL_NEW
@@ -81,8 +83,8 @@ def test_whole_jobs_have_a_schedule_and_none_overlaps_with_itself():
     (schedule,) = served["pipeline"].schedules
     assert schedule.schedule.interval == timedelta(minutes=15)
     assert schedule.schedule.anchor_date.astimezone(UTC) == datetime(1970, 1, 2, 0, 2, tzinfo=UTC)
-    nightly, weekly = (served[name].schedules[0].schedule.cron for name in ("reconcile", "digest"))
-    assert (nightly, weekly) == ("20 3 * * *", "0 7 * * 1")
+    crons = [served[name].schedules[0].schedule.cron for name in ("alerts", "reconcile", "digest")]
+    assert crons == ["*/5 * * * *", "20 3 * * *", "0 7 * * 1"]
     assert not any(served[name].schedules for name in ("ingest", "detect", "notify", "report"))
 
 
