@@ -287,17 +287,20 @@ class OwnTroubles:
     def _trouble(self, scene: Scene, bad: OwnSessions, signal: Signal, run: _Run, now: datetime) -> Trouble | None:
         """Describe one person's run, unless it is old or may be part of a fault not yet named."""
         last = moment_of(int(bad.last_us.max()))
-        odds = run.log_odds - self._doubt(scene, bad, signal, now)
+        suspicion = self._suspicion(scene, bad, signal, now)
+        odds = run.log_odds - self._doubt(suspicion)
         least = np.log(self.rule.least_probability / (1 - self.rule.least_probability))
         if odds < least or last < now - timedelta(hours=self.rule.fresh_hours):
             return None
         error = _commonest(bad.error_class)
         error_class = None if error is None else scene.words.error_classes.text(error)
         device = _commonest(bad.codes[:, DEVICE])
+        suspected = suspicion >= self.rule.suspect_nats
+        evidence = of_run(run.impaired, run.sessions, signal, others_suspected=suspected)
         return Trouble(
             subscriber_id=scene.words.subscribers.text(int(bad.subscriber[0])),
             problem=signal,
-            verdict=own_verdict(signal, error_class, float(odds), of_run(run.impaired, run.sessions, signal)),
+            verdict=own_verdict(signal, error_class, float(odds), evidence),
             incident_id=None,
             since=slot_start(run.since),
             last_bad_time=last,
@@ -307,14 +310,17 @@ class OwnTroubles:
             error_class=error_class,
         )
 
-    def _doubt(self, scene: Scene, bad: OwnSessions, signal: Signal, now: datetime) -> float:
-        """Nats to take off because a cohort of theirs is doing badly too, just now."""
+    def _suspicion(self, scene: Scene, bad: OwnSessions, signal: Signal, now: datetime) -> float:
+        """Surprise of the worst cohort of theirs just now, in nats; minus infinity where they did not watch of late."""
         recent = bad.take(bad.last_us >= (now - timedelta(hours=self.rule.fresh_hours)).timestamp() * 1e6)
         if not len(recent):
-            return 0.0
+            return -np.inf
         units = np.unique(scene.index.units(recent.codes))
-        worst = max(scene.scans[SIGNALS.index(s)].suspicion(units) for s in related(signal))
-        return float(np.log1p(np.exp(worst - self.rule.suspect_nats)))
+        return float(max(scene.scans[SIGNALS.index(s)].suspicion(units) for s in related(signal)))
+
+    def _doubt(self, suspicion: float) -> float:
+        """Nats to take off because a cohort of theirs is doing badly too."""
+        return float(np.log1p(np.exp(suspicion - self.rule.suspect_nats)))
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,13 @@ MOST_NAMED = 3
 """Other values of a dimension that are named at the most."""
 
 
-def of_run(impaired: int, sessions: int, signal: Signal) -> tuple[str, ...]:
-    """Say what speaks for a trouble of somebody's own."""
+def of_run(impaired: int, sessions: int, signal: Signal, *, others_suspected: bool) -> tuple[str, ...]:
+    """Say what speaks for a trouble of somebody's own, and of others only what the scans show."""
+    others = "Some who share their network, delivery network or app version may have trouble too"
+    nobody = "Those who share their network, delivery network or app version show no clear sign of trouble"
     return (
-        f"{impaired} of the last {sessions} sessions {DID[signal]}.",
-        "Others on the same network, delivery network and app version have no more trouble than usual.",
+        f"{impaired} of the last {sessions} sessions {DID[signal]}, and no known fault explains them.",
+        f"{others if others_suspected else nobody}.",
     )
 
 

@@ -21,8 +21,9 @@ from jinja2 import Environment, FileSystemLoader, Template
 
 from incidents.model import TAKES_BACK, Cause, TroubleKind
 from notifiers.context import Brand, Contact, NoticeContext
+from notifiers.feedback import Verdict
 from notifiers.language import Language, Languages
-from notifiers.links import Links
+from notifiers.links import Links, with_query
 from notifiers.local_time import known_zone, zone
 from notifiers.model import Note, reference
 from notifiers.names import dialled, greeting_name, one_line
@@ -191,11 +192,14 @@ class Composer:
             "url": brand.article_url(words.article),
             "title": words.article and language.gettext(self.remedies.articles[words.article]),
         }
-        frame = {"words": words, "shell": shell, "urls": urls, "action": action, "article": article,
+        answers = [{"answer": it.value, "label": shell[it.value], "url": _answer_url(urls["feedback"], it)}
+                   for it in Verdict if urls["feedback"]]  # fmt: skip
+        frame = {"words": words, "answers": answers, "shell": shell, "urls": urls, "action": action, "article": article,
                  "greeting": "[[greeting]]", "service_name": said["service_name"]}  # fmt: skip
         html, text = _TOKEN.split(voice.html.render(frame)), _TOKEN.split(voice.text.render(frame))
         card = _card_of(language, key, words, self.remedies.best(key.case), shell)
-        return _Body(words.subject, html, text, card | {"action": action, "article": article})
+        card |= {"action": action, "article": article, "feedback": answers}
+        return _Body(words.subject, html, text, card)
 
     def _words(self, language: Language, key: _BodyKey) -> Words:
         """Return the sentences of a notice; what differs from person to person is a token."""
@@ -301,6 +305,11 @@ def turned(mjml: str, direction: str) -> str:
     return mjml.replace("[[direction]]", direction).replace("[[start]]", start).replace("[[end]]", end)
 
 
+def _answer_url(feedback_url: str | None, answer: str) -> str:
+    """Return the page of feedback with an answer marked: who opens it has said nothing yet."""
+    return with_query(feedback_url or "", answer=answer)
+
+
 def _fill(parts: list[str], values: Mapping[str, str]) -> str:
     filled = parts.copy()
     for index in range(1, len(parts), 2):
@@ -362,4 +371,5 @@ def _card(body: _Body, values: Mapping[str, str], urls: Mapping[str, str | None]
         "case_url": urls["case"],
         "genuine_url": urls["genuine"],
         "feedback_url": urls["feedback"],
+        "feedback": [it | {"url": _answer_url(urls["feedback"], it["answer"])} for it in card["feedback"]],
     }

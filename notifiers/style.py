@@ -189,7 +189,7 @@ class Page(HTMLParser):
             self._hidden += 1
         if tag == "a":
             self._address, self._link = values.get("href") or "", []
-            self.buttons += "display:inline-block" in (values.get("style") or "")
+            self.buttons += "background" in (values.get("style") or "")
 
     def handle_endtag(self, tag: str) -> None:
         """Note the end of a link, and of what is not shown."""

@@ -83,5 +83,8 @@ def test_everyone_is_no_place(words: Vocabularies) -> None:
     assert said(words, session(1, 1, bad=True), cohort=Cohort(), counts=(1, 4)) == ("1 of 4 sessions stalled.",)
 
 
-def test_a_run_of_ones_own_is_counted() -> None:
-    assert of_run(3, 4, Signal.FAILURE)[0] == "3 of the last 4 sessions failed."
+def test_a_run_of_ones_own_is_counted_and_of_others_only_what_is_known() -> None:
+    counted, others = of_run(3, 4, Signal.FAILURE, others_suspected=False)
+    assert counted == "3 of the last 4 sessions failed, and no known fault explains them."
+    assert "no clear sign" in others
+    assert "may have trouble too" in of_run(3, 4, Signal.FAILURE, others_suspected=True)[1]

@@ -128,7 +128,8 @@ POINTS = {
     "why you got this": r"You get this because you asked Lumen for notices",
     "stop it": r"Stop these notices: https://notices.lumen.example/preferences/abc",
     "genuine": r"Check that this mail is from us: https://notices.lumen.example/genuine/abc",
-    "feedback": r"Did this help\?.*: https://notices.lumen.example/feedback/abc",
+    "feedback": r"Did this help\?\n.*helped: https://notices.lumen.example/feedback/abc.*\?answer=yes\n"
+    r".*\?answer=no\n.*\?answer=no_problem",
 }
 """Twelve points, the side by cause among them, that service mails most often lack."""
 

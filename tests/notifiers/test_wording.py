@@ -71,7 +71,7 @@ FAULTS = [
     ({"html": '<html lang="en" dir="ltr"><body><a href="https://x.example">here</a></body>'}, 'is called "here"'),
     ({"html": '<html lang="en" dir="ltr"><body><a href="https://x.example">Help</a></body>'}, "the text lacks a link"),
     ({"html": '<html lang="de" dir="ltr"><body></body>'}, "language and direction"),
-    ({"html": '<html lang="en"><body>' + 2 * '<a style="display:inline-block" href="/">Do</a>'}, "2 actions"),
+    ({"html": '<html lang="en"><body>' + 2 * '<a style="background:#fff" href="/">Do</a>'}, "2 actions"),
 ]
 
 
