@@ -35,7 +35,7 @@ MISTAKES = [
     ("sources: [sling-freezing]", "sources: [hearsay]", "there is no source hearsay"),
     (", sources: [sling-freezing]}", "}", "sources"),
     ("  unknown: on your device\n", "", "devices.unknown is not there"),
-    ("version: 2", "version: 2\nversion: 3", "set twice"),
+    ("\nversion: ", "\nversion: 1\nversion: ", "set twice"),
     ("needed: try", "needed: maybe", "needed"),
     (
         "  - when: {cause: service, signal: access}\n",
