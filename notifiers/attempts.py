@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, literal, not_, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate, Update
 
+from incidents.ledger.among import among
 from incidents.ledger.schema import deliveries, notices, outbox
 from incidents.model import TroubleKind
 from notifiers.insert import copy_new, insert_new
@@ -116,6 +117,12 @@ def _claim() -> ReturningUpdate[Any]:
 _CLAIM = _claim()
 
 
+_AS_STORED = (
+    *("message_id", "notice_id", "channel", "address", "subject", "html", "text", "card"),
+    *("body_key", "personal", "queued_time", "expires_time"),
+)
+
+
 def _taken() -> Select[Any]:
     problem = notices.alias("problem")
     its_card = and_(
@@ -128,13 +135,13 @@ def _taken() -> Select[Any]:
     joined = outbox.join(notices, notices.c.notice_id == outbox.c.notice_id).outerjoin(problem, its_card)
     return (
         select(
-            *(column for column in outbox.c if column is not outbox.c.attempts),
+            *(outbox.c[name] for name in _AS_STORED),
             (outbox.c.attempts + 1).label("attempts"),
             notices.c.subscriber_id,
             problem.c.notice_id.label("card_id"),
         )
         .select_from(joined)
-        .where(outbox.c.message_id.in_(bindparam("ids", expanding=True)))
+        .where(among(outbox.c.message_id, "ids"))
         .order_by(outbox.c.next_attempt_time, outbox.c.body_key, outbox.c.message_id)
     )
 
@@ -163,7 +170,7 @@ def begin(connection: Connection, taken: Sequence[Message], now: datetime, lease
 _BEGIN = (
     update(outbox)
     .where(
-        outbox.c.message_id.in_(bindparam("ids", expanding=True)),
+        among(outbox.c.message_id, "ids"),
         outbox.c.state == State.QUEUED.value,
         outbox.c.lease_owner == bindparam("owner"),
         select(literal(1))
@@ -223,7 +230,7 @@ _TOGETHER = select(
         )
     ),
 ).where(
-    outbox.c.message_id.in_(bindparam("ids", expanding=True)),
+    among(outbox.c.message_id, "ids"),
     outbox.c.attempts == bindparam("attempt"),
 )
 
@@ -244,7 +251,7 @@ def _record(state: State) -> Update:
         if state is State.QUEUED
         else {"settled_time": bindparam("settled")}
     )
-    ours = outbox.c.message_id.in_(bindparam("ids", expanding=True))
+    ours = among(outbox.c.message_id, "ids")
     return (
         update(outbox)
         .where(ours, outbox.c.state.in_([State.SENDING.value, State.UNKNOWN.value]))
@@ -293,7 +300,7 @@ def _settle_lost(
         return 0
     settled = None if state is State.QUEUED else now
     free = {"state": state.value, "lease_owner": None, "lease_until": None, "settled_time": settled}
-    connection.execute(update(outbox).where(outbox.c.message_id.in_([row.message_id for row in lost])).values(free))
+    connection.execute(update(outbox).where(among(outbox.c.message_id, [row.message_id for row in lost])).values(free))
     rows = [_delivery_row(row.message_id, row.attempts, outcome, row.lease_until, INTERRUPTED) for row in lost]
     insert_new(connection, deliveries, rows)
     return len(lost)

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row
 
+from incidents.ledger.among import among
 from incidents.ledger.schema import outbox
 from incidents.ledger.store import transaction
 from notifiers.attempts import Result, begin, claim, let_go, record, retries, sweep
@@ -235,17 +236,16 @@ class _Run:
         """Ask the gates again: which messages are not wanted any more, and until when others have to wait."""
         found: dict[str, WithheldReason] = {}
         waits: dict[str, datetime] = {}
-        for some in _slices([message.message_id for message in taken], 500):
-            asked = None if self.policy is None else now
-            for standing in standings(connection, outbox.c.message_id.in_(some), asked):
-                reason = standing.objection(now, self.consents, self.policy)
-                closed = None if reason or self.policy is None else standing.wait(now, self.policy)
-                if reason is not None:
-                    found[standing.message_id] = reason
-                elif closed is not None:
-                    waits[standing.message_id] = max(closed.release_time or now, now + SOON)
-                    if closed.reason is WithheldReason.AWAITING_APPROVAL and standing.is_problem:
-                        hold(connection, [(standing.notice_id, closed)])
+        theirs = among(outbox.c.message_id, [message.message_id for message in taken])
+        for standing in standings(connection, theirs, None if self.policy is None else now) if taken else ():
+            reason = standing.objection(now, self.consents, self.policy)
+            closed = None if reason or self.policy is None else standing.wait(now, self.policy)
+            if reason is not None:
+                found[standing.message_id] = reason
+            elif closed is not None:
+                waits[standing.message_id] = max(closed.release_time or now, now + SOON)
+                if closed.reason is WithheldReason.AWAITING_APPROVAL and standing.is_problem:
+                    hold(connection, [(standing.notice_id, closed)])
         return found, waits
 
     def send(self, wanted: Sequence[Message], pool: ThreadPoolExecutor) -> None:
@@ -407,10 +407,6 @@ class _Run:
                 channel.finish()
             except ChannelError as error:
                 self.stopped[name] = str(error)
-
-
-def _slices(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def _by_channel(bundles: Iterable[Bundle]) -> dict[ChannelName, list[Bundle]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, or_, select
 
+from incidents.ledger.among import among
 from incidents.ledger.schema import contacts, incidents, notices, outbox, suppressions
 from incidents.model import Cause, Trouble, TroubleKind
 from incidents.silences import silenced
@@ -31,8 +32,6 @@ from telemetry.contract import Signal
 
 LOOK_BACK = timedelta(days=9)
 """A calendar week in any zone and then some: the longest that a cap or a gap reaches back."""
-IDS_PER_QUERY = 500
-"""Well below the smallest limit on bound values among the databases used."""
 LOST = frozenset({State.FAILED, State.CANCELLED})
 
 
@@ -61,9 +60,9 @@ def load_history(
     emails = (recipients[who].email for who in people if who in recipients)
     return History(
         notices={who: tuple(map(past_notice, past)) for who, past in rows.items()},
-        suppressed=_suppressed(connection, sorted({normalised(email) for email in emails if email})),
+        suppressed=suppressed_among(connection, {normalised(email) for email in emails if email}),
         choices=choices_of(connection, people),
-        contacts=_contacts(connection, people, min((trouble.since for trouble in troubles), default=now)),
+        contacts=contacts_of(connection, people, min((trouble.since for trouble in troubles), default=now)),
         spent=spent_today(connection, now) if policy is not None and policy.has_budget else {},
         rollouts=rollout.in_charge(connection, episodes),
         silenced=silenced(connection, troubles, {who: it.country for who, it in recipients.items()}, now),
@@ -75,14 +74,9 @@ def past_rows(
 ) -> dict[str, list[Row[Any]]]:
     """Return the lately decided rows of `notices` of some people, and those of some episodes, with their `state`."""
     rows: defaultdict[str, list[Row[Any]]] = defaultdict(list)
-    for some in _chunks(people):
-        for row in connection.execute(_past_notices(some, episodes, now)):
-            rows[row.subscriber_id].append(row)
+    for row in connection.execute(_past_notices(people, episodes, now)) if people else ():
+        rows[row.subscriber_id].append(row)
     return rows
-
-
-def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (items[at : at + IDS_PER_QUERY] for at in range(0, len(items), IDS_PER_QUERY))
 
 
 def _past_notices(people: Sequence[str], episodes: Iterable[str], now: datetime) -> Select[Any]:
@@ -92,7 +86,7 @@ def _past_notices(people: Sequence[str], episodes: Iterable[str], now: datetime)
     return (
         select(notices, outbox.c.state, outbox.c.settled_time, incidents.c.merged_into)
         .select_from(joined)
-        .where(and_(notices.c.subscriber_id.in_(people), or_(recent, notices.c.episode.in_(episodes))))
+        .where(and_(among(notices.c.subscriber_id, people), or_(recent, among(notices.c.episode, list(episodes)))))
         .order_by(notices.c.decided_time, notices.c.notice_id)
     )
 
@@ -119,18 +113,19 @@ def _outwaited(row: Row[Any]) -> bool:
     return row.withheld_reason in HOLDING and row.release_time is None
 
 
-def _suppressed(connection: Connection, addresses: Sequence[str]) -> frozenset[str]:
-    found: set[str] = set()
-    for some in _chunks(addresses):
-        found.update(connection.scalars(select(suppressions.c.address).where(suppressions.c.address.in_(some))))
-    return frozenset(found)
+def suppressed_among(connection: Connection, addresses: Collection[str]) -> frozenset[str]:
+    """Return which of some addresses, in the form of `notifiers.address.normalised`, no mail goes to."""
+    query = select(suppressions.c.address).where(among(suppressions.c.address, addresses))
+    return frozenset(connection.scalars(query)) if addresses else frozenset()
 
 
-def _contacts(connection: Connection, people: Sequence[str], since: datetime) -> dict[str, tuple[SupportContact, ...]]:
+def contacts_of(
+    connection: Connection, people: Collection[str], since: datetime
+) -> dict[str, tuple[SupportContact, ...]]:
+    """Return what people asked support since a moment; who asked nothing is left out."""
     found: defaultdict[str, list[SupportContact]] = defaultdict(list)
-    for some in _chunks(people):
-        mine = contacts.c.subscriber_id.in_(some) & (contacts.c.contacted_time >= since)
-        for row in connection.execute(select(contacts).where(mine)):
-            contact = SupportContact(row.contacted_time, row.reason, row.resolved_first_contact)
-            found[row.subscriber_id].append(contact)
+    mine = among(contacts.c.subscriber_id, people) & (contacts.c.contacted_time >= since)
+    for row in connection.execute(select(contacts).where(mine)):
+        contact = SupportContact(row.contacted_time, row.reason, row.resolved_first_contact)
+        found[row.subscriber_id].append(contact)
     return {who: tuple(asked) for who, asked in found.items()}

@@ -16,13 +16,11 @@ from enum import StrEnum
 from sqlalchemy import Connection, delete, select
 
 from incidents.ledger import audit
+from incidents.ledger.among import among
 from incidents.ledger.schema import preferences
 from incidents.model import Cause
 from notifiers.insert import upsert
 from notifiers.model import Category, ChannelName, Choices, Recipient, Topic
-
-IDS_PER_QUERY = 500
-"""Well below the smallest limit on bound values among the databases used."""
 
 
 class Source(StrEnum):
@@ -53,11 +51,9 @@ def wants(recipient: Recipient, choices: Choices, topic: Topic) -> bool:
 def choices_of(connection: Connection, people: Sequence[str]) -> dict[str, dict[Topic, bool]]:
     """Read what people chose; who never chose anything is left out."""
     found: dict[str, dict[Topic, bool]] = {}
-    for start in range(0, len(people), IDS_PER_QUERY):
-        some = people[start : start + IDS_PER_QUERY]
-        for row in connection.execute(select(preferences).where(preferences.c.subscriber_id.in_(some))):
-            topic = Category(row.category), ChannelName(row.channel)
-            found.setdefault(row.subscriber_id, {})[topic] = row.allowed
+    for row in connection.execute(select(preferences).where(among(preferences.c.subscriber_id, people))):
+        topic = Category(row.category), ChannelName(row.channel)
+        found.setdefault(row.subscriber_id, {})[topic] = row.allowed
     return found
 
 

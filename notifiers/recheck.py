@@ -4,50 +4,46 @@ Asked again, in the order of `notifiers.decide`: expired, recovered, an all-clea
 support, choices, the address, suppressions, the holdout, what else the person heard meanwhile, then what only puts off:
 planned events, quiet hours and stages. A mail that follows a card is asked besides whether the card was seen. Stops and
 budgets hold whole channels back; see `notifiers.stops` and `notifiers.budget`.
+
+Of a thousand people hardly anybody chose, asked or heard anything since. So what may speak against them is read for
+all at once, a table at a time, and most of it is empty; what it means for one of them the gates themselves are asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
+from incidents.ledger.among import among
 from incidents.ledger.casework import expected_incidents, silences
-from incidents.ledger.schema import (
-    contacts,
-    inbox,
-    incidents,
-    notices,
-    outbox,
-    preferences,
-    rollouts,
-    suppressions,
-    troubles,
-)
+from incidents.ledger.schema import inbox, incidents, notices, outbox, troubles
 from incidents.model import Cause, Severity, Trouble, TroubleKind, Verdict
 from incidents.silences import PRICE_CLASSES, SilenceKind
-from notifiers.address import is_deliverable
-from notifiers.gates.case import Closed
-from notifiers.gates.news import ABOUT_PLAYBACK, ABOUT_THE_ACCOUNT
-from notifiers.gates.patience import is_held_out, release_after_quiet, too_much
-from notifiers.history import past_notice, past_rows
+from notifiers.address import is_deliverable, normalised
+from notifiers.gates.case import Case, Closed, Gate
+from notifiers.gates.news import contacted_support
+from notifiers.gates.patience import frequency_cap, is_held_out, release_after_quiet, told_recently
+from notifiers.history import LOOK_BACK, contacts_of, past_notice, past_rows, suppressed_among
 from notifiers.local_time import zone
 from notifiers.model import (
     HOLDING,
-    Category,
     ChannelName,
+    History,
     PastNotice,
     Policy,
+    Recipient,
     Rollout,
     RolloutState,
     WithheldReason,
 )
 from notifiers.outbox import Stage, State
-from notifiers.preferences import SHARED_CAUSES
-from notifiers.rollout import by_which
+from notifiers.preferences import category_of, choices_of
+from notifiers.rollout import in_charge
 from telemetry.contract import Signal
 from telemetry.time import Window
 
@@ -60,65 +56,111 @@ SOON = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
+class Affair:
+    """How an incident stands, for all who are to be told of it alike.
+
+    Parameters
+    ----------
+    over, whole_goes_on
+        Whether it is over; whether it became part of another that goes on.
+    planned, only_prices
+        From when until when it is a planned event, if it is; whether that explains only what has to do with prices.
+    """
+
+    over: bool = False
+    whole_goes_on: bool = False
+    planned: Window | None = None
+    only_prices: bool = False
+
+
+_NONE = Affair()
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the ledger knows by now of the incidents and people of some messages; what is absent changes nothing.
+
+    Parameters
+    ----------
+    affairs
+        By incident.
+    history
+        What the people chose and asked, which addresses are suppressed, and how far large audiences are told.
+    problems
+        The problem notices of all-clears and how far they are, by the all-clear's notice_id.
+    seen
+        Cards that were seen, as far as a mail is to follow them.
+    past
+        What was lately decided about people with more than one notice, by subscriber_id, as far as it was loaded.
+    """
+
+    affairs: Mapping[str, Affair]
+    history: History
+    problems: Mapping[str, Row[Any]]
+    seen: frozenset[str]
+    past: Mapping[str, Sequence[Row[Any]]]
+
+
+@dataclass(frozen=True)
 class Standing:
     """How a decided notice, and one message of it, stands now.
 
     Parameters
     ----------
-    message_id
-        Of the message; the notice's own where there is none, as in a replay.
-    channel, address, stage
-        How and where it goes, and which message of its notice it is.
-    trouble
-        What it is about, as far as the ledger knows.
-    held_by
-        What holds it back so far, if anything does.
-    incident_over, whole_goes_on
-        Whether the incident is over; whether it became part of another that goes on.
-    problem_heard, problem_pending
-        Of an all-clear: whether its problem notice was heard, or may still be.
-    choice
-        What its person chose for its category and channel; None where the subscriber list decides.
-    helped
-        Whether its person asked support about it since it began, and was not left without an answer.
-    seen
-        Whether its card was seen.
-    planned
-        From when until when its incident is a planned event.
-    heard
-        What else its person heard, as far as it was loaded.
+    row
+        Of the notice, of its message where there is one (a replay has none), and of the trouble that it is about, as
+        far as the ledger has it.
+    known
+        What is known of its incident and its person.
     """
 
-    message_id: str
-    notice_id: str
-    trouble: Trouble
-    channel: ChannelName
-    address: str | None
-    stage: Stage
-    expires_time: datetime | None
-    held_by: WithheldReason | None
-    incident_over: bool
-    whole_goes_on: bool
-    problem_heard: bool
-    problem_pending: bool
-    helped: bool
-    choice: bool | None
-    suppressed: bool
-    seen: bool
-    timezone: str | None
-    rollout: Rollout | None
-    planned: Window | None = None
-    heard: tuple[PastNotice, ...] = ()
+    row: Row[Any]
+    known: Known
+
+    @property
+    def message_id(self) -> str:
+        """Of the message; the notice's own where there is none."""
+        return str(self.row.message_id or self.row.notice_id)
+
+    @property
+    def notice_id(self) -> str:
+        """Of the notice."""
+        return str(self.row.notice_id)
 
     @property
     def subscriber_id(self) -> str:
         """Whose it is."""
-        return self.trouble.subscriber_id
+        return str(self.row.subscriber_id)
 
     @property
     def is_problem(self) -> bool:
         """Whether it is news of a problem."""
-        return self.trouble.kind is TroubleKind.PROBLEM
+        return bool(self.row.kind == TroubleKind.PROBLEM.value)
+
+    @property
+    def held_by(self) -> WithheldReason | None:
+        """What holds it back so far, if anything does."""
+        return self.row.withheld_reason and WithheldReason(self.row.withheld_reason)
+
+    @property
+    def affair(self) -> Affair:
+        """How its incident stands."""
+        return self.known.affairs.get(self.row.incident_id, _NONE)
+
+    @property
+    def rollout(self) -> Rollout | None:
+        """How far its audience is told, where that goes in stages."""
+        return self.known.history.rollouts.get(self.row.episode)
+
+    @property
+    def channel(self) -> ChannelName:
+        """How it goes."""
+        return ChannelName(self.row.by or self.row.channel)
+
+    @property
+    def severity(self) -> Severity:
+        """How grave its trouble is."""
+        return Severity(self.row.severity) if self.row.severity else Severity.MINOR
 
     def objection(
         self, now: datetime, consents: Consents | None = None, policy: Policy | None = None
@@ -134,50 +176,126 @@ class Standing:
         policy
             For the gates whose settings may have changed, and for what the person heard meanwhile, where given.
         """
-        refused = self.rollout is not None and self.rollout.state is RolloutState.REFUSED
-        told = self.problem_heard or self.problem_pending
-        objections = (
-            (self.expires_time is not None and self.expires_time <= now, WithheldReason.EXPIRED),
-            (self.is_problem and (self.incident_over or self._is_well(now, policy)), WithheldReason.RECOVERED),
-            (not self.is_problem and not told, WithheldReason.NOT_TOLD),
-            (self.is_problem and self.helped, WithheldReason.CONTACTED_SUPPORT),
-            (not self._is_wanted(consents), WithheldReason.NO_CONSENT),
-            (self.address is not None and not is_deliverable(self.address), WithheldReason.NO_ADDRESS),
-            (self.suppressed, WithheldReason.SUPPRESSED),
-            (self.is_problem and refused, WithheldReason.ROLLOUT_REFUSED),
-            (self.is_problem and self.stage is Stage.FOLLOW_UP and self.seen, WithheldReason.SEEN),
-        )
+        objections = self._objections(now, consents, policy)
         found = next((reason for applies, reason in objections if applies), None)
         return found or (self._heard_enough(now, policy) if policy and self.is_problem else None)
 
+    def _objections(
+        self, now: datetime, consents: Consents | None, policy: Policy | None
+    ) -> Iterator[tuple[bool, WithheldReason]]:
+        row, address = self.row, self.row.address
+        yield row.expires_time is not None and row.expires_time <= now, WithheldReason.EXPIRED
+        if self.is_problem:
+            yield self.affair.over or self._is_well(now, policy), WithheldReason.RECOVERED
+            yield self._asked_support(now), WithheldReason.CONTACTED_SUPPORT
+        else:
+            yield not (self._problem_heard or self._problem_pending), WithheldReason.NOT_TOLD
+        yield not self._is_wanted(consents), WithheldReason.NO_CONSENT
+        if address is not None:
+            yield not is_deliverable(address), WithheldReason.NO_ADDRESS
+            yield normalised(address) in self.known.history.suppressed, WithheldReason.SUPPRESSED
+        if self.is_problem:
+            refused = self.rollout is not None and self.rollout.state is RolloutState.REFUSED
+            yield refused, WithheldReason.ROLLOUT_REFUSED
+            yield row.stage == Stage.FOLLOW_UP and row.notice_id in self.known.seen, WithheldReason.SEEN
+
     def _is_well(self, now: datetime, policy: Policy | None) -> bool:
         """Whether a trouble of one's own is too long ago for a second message about it."""
-        alone = self.stage is Stage.FOLLOW_UP and self.trouble.incident_id is None
-        return alone and policy is not None and now - self.trouble.last_bad_time > policy.recovered_after
+        if self.row.stage != Stage.FOLLOW_UP or self.row.incident_id is not None or policy is None:
+            return False
+        return now - self._trouble.last_bad_time > policy.recovered_after
+
+    def _asked_support(self, now: datetime) -> bool:
+        if self.row.since is None or self.subscriber_id not in self.known.history.contacts:
+            return False
+        return self._closed_by((contacted_support,), now, Policy()) is not None
 
     def _is_wanted(self, consents: Consents | None) -> bool:
-        if self.choice is not None:
-            return self.choice
+        choices = self.known.history.choices.get(self.subscriber_id)
+        if choices:
+            chosen = choices.get((category_of(Cause(self.row.cause)), self.channel))
+            if chosen is not None:
+                return chosen
         return consents is None or consents(self.subscriber_id, self.channel)
 
+    @property
+    def _problem_heard(self) -> bool:
+        """Whether the problem notice of an all-clear was heard."""
+        problem = self.known.problems.get(self.notice_id)
+        return problem is not None and problem.withheld_reason is None and problem.state in HEARD
+
+    @property
+    def _problem_pending(self) -> bool:
+        """Whether it may still be."""
+        problem = self.known.problems.get(self.notice_id)
+        if problem is None:
+            return False
+        if problem.withheld_reason is None:
+            return bool(problem.state == State.QUEUED)
+        return problem.withheld_reason in HOLDING and problem.release_time is not None
+
     def _heard_enough(self, now: datetime, policy: Policy) -> WithheldReason | None:
-        if is_held_out(self.subscriber_id, self.trouble.severity, policy):
+        if is_held_out(self.subscriber_id, self.severity, policy):
             return WithheldReason.HOLDOUT
-        return too_much(self.trouble, self.timezone, self.heard, policy, now)
+        if self.subscriber_id not in self.known.past:
+            return None
+        return self._closed_by((told_recently, frequency_cap), now, policy)
+
+    def _closed_by(self, gates: Sequence[Gate], now: datetime, policy: Policy) -> WithheldReason | None:
+        """Return the reason of the first of these gates that is closed to it now."""
+        recipient = Recipient(self.subscriber_id, timezone=self.row.timezone)
+        case = Case(self._trouble, recipient, self._heard, self.known.history, Counter(), policy, now)
+        passages = (gate(case, (self.channel,)) for gate in gates)
+        return next((passage.reason for passage in passages if isinstance(passage, Closed)), None)
+
+    @property
+    def _trouble(self) -> Trouble:
+        """What it is about; of what detection found, whatever the ledger still has."""
+        row = self.row
+        return Trouble(
+            subscriber_id=row.subscriber_id,
+            problem=Signal(row.problem),
+            verdict=Verdict(Cause(row.cause), 1.0),
+            incident_id=row.incident_id,
+            since=row.since or row.decided_time,
+            last_bad_time=row.last_bad_time or row.decided_time,
+            impaired=0,
+            sessions=0,
+            severity=self.severity,
+            kind=TroubleKind(row.kind),
+        )
+
+    @property
+    def _heard(self) -> tuple[PastNotice, ...]:
+        """What its person has heard but for this: of what is on its way, the notice decided first goes first."""
+        rows = self.known.past.get(self.subscriber_id, ())
+        place = next(((row.decided_time, row.notice_id) for row in rows if row.notice_id == self.notice_id), None)
+        if place is None:
+            return ()
+        others = (row for row in rows if row.notice_id != self.notice_id and row.withheld_reason is None)
+        ahead = (row for row in others if row.state in HEARD or (row.decided_time, row.notice_id) < place)
+        return tuple(map(past_notice, ahead))
 
     def wait(self, now: datetime, policy: Policy) -> Closed | None:
         """Return what puts a wanted message off, and until when; None if it may go now."""
-        if not self.is_problem and (self.problem_pending or self.whole_goes_on):
+        if not self.is_problem and (self._problem_pending or self.affair.whole_goes_on):
             return Closed(self.held_by or WithheldReason.AWAITING_APPROVAL, now + SOON)
-        if self.is_problem and self.planned is not None and self.planned.start <= now < self.planned.end:
-            return Closed(WithheldReason.SILENCED, self.planned.end)
-        if self.channel is ChannelName.EMAIL and self.trouble.severity not in policy.pass_quiet:
-            morning = release_after_quiet(now.astimezone(zone(self.timezone)), self.subscriber_id, policy)
+        planned = self._planned
+        if planned is not None and planned.start <= now < planned.end:
+            return Closed(WithheldReason.SILENCED, planned.end)
+        if self.channel is ChannelName.EMAIL and self.severity not in policy.pass_quiet:
+            morning = release_after_quiet(now.astimezone(zone(self.row.timezone)), self.subscriber_id, policy)
             if morning is not None:
                 return Closed(WithheldReason.QUIET_HOURS, morning)
         if self.is_problem and self.rollout is not None and not self.rollout.allows(self.subscriber_id):
             return Closed(WithheldReason.AWAITING_APPROVAL, now)
         return None
+
+    @property
+    def _planned(self) -> Window | None:
+        """The planned event that explains its trouble."""
+        explains = self.is_problem and (not self.affair.only_prices or self.row.error_class in PRICE_CLASSES)
+        return self.affair.planned if explains else None
 
 
 def standings(connection: Connection, which: ColumnElement[bool], now: datetime | None = None) -> list[Standing]:
@@ -192,166 +310,131 @@ def standings(connection: Connection, which: ColumnElement[bool], now: datetime 
     now
         Load what else their people heard, too, as of this moment.
     """
-    found = [_standing(row) for row in connection.execute(_STANDINGS.where(which))]
-    if now is None:
-        return found
-    past = past_rows(connection, sorted({it.subscriber_id for it in found if it.is_problem}), now)
-    decided = {row.notice_id: row.decided_time for rows in past.values() for row in rows}
-    return [replace(it, heard=_heard(it, past, decided)) if it.subscriber_id in past else it for it in found]
+    rows = connection.execute(_ROWS.where(which)).all()
+    if not rows:
+        return []
+    known = _known(connection, rows, now)
+    return [Standing(row, known) for row in rows]
 
 
-def _heard(
-    standing: Standing, past: Mapping[str, Sequence[Row[Any]]], decided: Mapping[str, datetime]
-) -> tuple[PastNotice, ...]:
-    """What its person has heard but for this: of what is on its way, the notice decided first goes first."""
-    me = standing.notice_id
-    if me not in decided:
-        return ()
-    place = (decided[me], me)
-    mine = [row for row in past[standing.subscriber_id] if row.notice_id != me and row.withheld_reason is None]
-    ahead = [row for row in mine if row.state in HEARD or (row.decided_time, row.notice_id) < place]
-    return tuple(map(past_notice, ahead))
+_ROWS = select(
+    *(column for column in notices.c if column is not notices.c.release_time),
+    outbox.c.message_id,
+    outbox.c.stage,
+    outbox.c.address,
+    outbox.c.channel.label("by"),
+    *(troubles.c[name] for name in ("severity", "since", "last_bad_time", "error_class")),
+).select_from(
+    notices.outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id).outerjoin(
+        troubles,
+        (troubles.c.subscriber_id == notices.c.subscriber_id)
+        & (troubles.c.episode == notices.c.episode)
+        & (troubles.c.kind == notices.c.kind),
+    )
+)
 
 
-def _standings() -> Select[Any]:
-    problem, problem_outbox = notices.alias("problem"), outbox.alias("problem_outbox")
-    target, whole_rollouts = incidents.alias("target"), rollouts.alias("whole_rollouts")
+def _known(connection: Connection, rows: Sequence[Row[Any]], now: datetime | None) -> Known:
+    people = sorted({row.subscriber_id for row in rows})
+    addresses = {normalised(row.address) for row in rows if row.address is not None}
+    since = min((row.since for row in rows if row.since is not None), default=None)
+    news = [row for row in rows if row.kind == TroubleKind.PROBLEM.value]
+    return Known(
+        affairs=_affairs(connection, {row.incident_id for row in rows} - {None}),
+        history=History(
+            suppressed=suppressed_among(connection, addresses),
+            choices=choices_of(connection, people),
+            contacts={} if since is None else contacts_of(connection, people, since),
+            rollouts=in_charge(connection, {row.episode for row in rows}),
+        ),
+        problems=_problems(connection, [row.notice_id for row in rows if row.kind != TroubleKind.PROBLEM.value]),
+        seen=_seen(connection, [row.notice_id for row in rows if row.stage == Stage.FOLLOW_UP]),
+        past={} if now is None else _past(connection, sorted({row.subscriber_id for row in news}), now),
+    )
+
+
+def _affairs(connection: Connection, ids: set[str]) -> dict[str, Affair]:
+    found = connection.execute(_AFFAIRS, {"ids": ids}) if ids else ()
+    return {row.incident_id: _affair(row) for row in found}
+
+
+def _affairs_query() -> Select[Any]:
+    whole = incidents.alias("whole")
+    joined = (
+        incidents.outerjoin(whole, whole.c.incident_id == incidents.c.merged_into)
+        .outerjoin(expected_incidents, expected_incidents.c.incident_id == incidents.c.incident_id)
+        .outerjoin(silences, silences.c.silence_id == expected_incidents.c.silence_id)
+    )
+    return (
+        select(
+            incidents.c.incident_id,
+            incidents.c.merged_into,
+            incidents.c.resolved_time,
+            whole.c.resolved_time.label("whole_resolved_time"),
+            *(silences.c[name] for name in ("kind", "from_time", "until_time", "ended_time")),
+        )
+        .select_from(joined)
+        .where(among(incidents.c.incident_id, "ids"))
+    )
+
+
+_AFFAIRS = _affairs_query()
+
+
+def _affair(row: Row[Any]) -> Affair:
+    """One that was merged lives on in the other."""
+    ended = row.resolved_time if row.merged_into is None else row.whole_resolved_time
+    planned = None
+    if row.kind is not None:
+        until = min(row.ended_time or row.until_time, row.until_time)
+        planned = Window(row.from_time, until) if row.from_time < until else None
+    return Affair(
+        over=ended is not None,
+        whole_goes_on=row.merged_into is not None and row.whole_resolved_time is None,
+        planned=planned,
+        only_prices=row.kind == SilenceKind.PRICE_CHANGE.value,
+    )
+
+
+def _problems(connection: Connection, all_clears: Sequence[str]) -> dict[str, Row[Any]]:
+    found = connection.execute(_PROBLEMS, {"ids": all_clears}) if all_clears else ()
+    return {row.all_clear_id: row for row in found}
+
+
+def _problems_query() -> Select[Any]:
+    problem, message = notices.alias("problem"), outbox.alias("message")
     same_episode = (
         (problem.c.subscriber_id == notices.c.subscriber_id)
         & (problem.c.episode == notices.c.episode)
         & (problem.c.kind == TroubleKind.PROBLEM.value)
     )
-    problem_first = (problem_outbox.c.notice_id == problem.c.notice_id) & (problem_outbox.c.stage == Stage.FIRST.value)
-    found = and_(*(troubles.c[name] == notices.c[name] for name in ("subscriber_id", "episode", "kind")))
-    whole = func.coalesce(incidents.c.merged_into, notices.c.episode)
-    joined = (
-        notices.outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id)
-        .outerjoin(incidents, incidents.c.incident_id == notices.c.incident_id)
-        .outerjoin(target, target.c.incident_id == incidents.c.merged_into)
-        .outerjoin(suppressions, suppressions.c.address == func.lower(func.trim(outbox.c.address)))
-        .outerjoin(problem, same_episode)
-        .outerjoin(problem_outbox, problem_first)
-        .outerjoin(troubles, found)
-        .outerjoin(preferences, _chosen())
-        .outerjoin(inbox, inbox.c.card_id == notices.c.notice_id)
-        .outerjoin(rollouts, rollouts.c.episode == notices.c.episode)
-        .outerjoin(whole_rollouts, whole_rollouts.c.episode == whole)
-        .outerjoin(expected_incidents, expected_incidents.c.incident_id == notices.c.incident_id)
-        .outerjoin(silences, silences.c.silence_id == expected_incidents.c.silence_id)
-    )
-    return select(
-        notices,
-        outbox.c.message_id,
-        outbox.c.stage,
-        outbox.c.address,
-        outbox.c.channel.label("by"),
-        incidents.c.merged_into,
-        incidents.c.resolved_time,
-        target.c.resolved_time.label("target_resolved_time"),
-        suppressions.c.address.label("suppressed_address"),
-        problem.c.notice_id.label("problem_id"),
-        problem.c.withheld_reason.label("problem_withheld"),
-        problem.c.release_time.label("problem_release_time"),
-        problem_outbox.c.state.label("problem_state"),
-        inbox.c.seen_time,
-        preferences.c.allowed,
-        _helped().label("helped"),
-        *(troubles.c[name] for name in ("severity", "since", "last_bad_time", "last_good_time", "error_class")),
-        *(silences.c[name].label(f"planned_{name}") for name in ("kind", "from_time", "until_time", "ended_time")),
-        *(rollouts.c[name].label(f"own_{name}") for name in _ROLLOUT),
-        *(whole_rollouts.c[name].label(f"whole_{name}") for name in _ROLLOUT),
-    ).select_from(joined)
-
-
-_ROLLOUT = ("episode", "audience", "allowed_share", "state", "asked_time")
-
-
-def _chosen() -> ColumnElement[bool]:
-    shared = notices.c.cause.in_([cause.value for cause in SHARED_CAUSES])
-    category = case((shared, Category.SHARED.value), else_=Category.OWN.value)
+    its_first = (message.c.notice_id == problem.c.notice_id) & (message.c.stage == Stage.FIRST.value)
     return (
-        (preferences.c.subscriber_id == notices.c.subscriber_id)
-        & (preferences.c.channel == func.coalesce(outbox.c.channel, notices.c.channel))
-        & (preferences.c.category == category)
-    )
-
-
-def _helped() -> ColumnElement[bool]:
-    about_account = (notices.c.cause == Cause.ACCOUNT.value) & contacts.c.reason.in_(sorted(ABOUT_THE_ACCOUNT))
-    return (
-        select(literal(1))
-        .where(
-            contacts.c.subscriber_id == notices.c.subscriber_id,
-            contacts.c.contacted_time >= troubles.c.since,
-            or_(contacts.c.reason.in_(sorted(ABOUT_PLAYBACK)), about_account),
-            or_(contacts.c.resolved_first_contact.is_(None), contacts.c.resolved_first_contact),
+        select(
+            notices.c.notice_id.label("all_clear_id"),
+            problem.c.withheld_reason,
+            problem.c.release_time,
+            message.c.state,
         )
-        .correlate(notices, troubles)
-        .exists()
+        .select_from(notices.join(problem, same_episode).outerjoin(message, its_first))
+        .where(among(notices.c.notice_id, "ids"))
     )
 
 
-_STANDINGS = _standings()
+_PROBLEMS = _problems_query()
 
 
-def _standing(row: Row[Any]) -> Standing:
-    told = row.problem_id is not None and row.problem_withheld is None
-    held = row.problem_withheld in HOLDING and row.problem_release_time is not None
-    return Standing(
-        message_id=row.message_id or row.notice_id,
-        notice_id=row.notice_id,
-        trouble=_trouble(row),
-        channel=ChannelName(row.by or row.channel),
-        address=row.address,
-        stage=Stage(row.stage or Stage.FIRST),
-        expires_time=row.expires_time,
-        held_by=row.withheld_reason and WithheldReason(row.withheld_reason),
-        incident_over=_over(row),
-        whole_goes_on=row.merged_into is not None and row.target_resolved_time is None,
-        problem_heard=told and row.problem_state in HEARD,
-        problem_pending=held or (told and row.problem_state == State.QUEUED),
-        helped=bool(row.helped),
-        choice=row.allowed,
-        suppressed=row.suppressed_address is not None,
-        seen=row.seen_time is not None,
-        timezone=row.timezone,
-        rollout=by_which(_rollout(row, "own"), _rollout(row, "whole")),
-        planned=_planned(row),
+def _seen(connection: Connection, cards: Sequence[str]) -> frozenset[str]:
+    if not cards:
+        return frozenset()
+    seen = select(inbox.c.card_id).where(among(inbox.c.card_id, cards), inbox.c.seen_time.is_not(None))
+    return frozenset(connection.scalars(seen))
+
+
+def _past(connection: Connection, people: Sequence[str], now: datetime) -> dict[str, list[Row[Any]]]:
+    """Return what was lately decided about those of some people who have more than one notice."""
+    of_one = select(notices.c.subscriber_id).where(
+        among(notices.c.subscriber_id, people), notices.c.decided_time >= now - LOOK_BACK
     )
-
-
-def _trouble(row: Row[Any]) -> Trouble:
-    """Return what a notice is about; of what detection found, whatever the ledger still has."""
-    return Trouble(
-        subscriber_id=row.subscriber_id,
-        problem=Signal(row.problem),
-        verdict=Verdict(Cause(row.cause), 1.0),
-        incident_id=row.incident_id,
-        since=row.since or row.decided_time,
-        last_bad_time=row.last_bad_time or row.decided_time,
-        impaired=0,
-        sessions=0,
-        severity=Severity(row.severity) if row.severity else Severity.MINOR,
-        kind=TroubleKind(row.kind),
-        last_good_time=row.last_good_time,
-    )
-
-
-def _planned(row: Row[Any]) -> Window | None:
-    if row.planned_kind is None:
-        return None
-    if row.planned_kind == SilenceKind.PRICE_CHANGE.value and row.error_class not in PRICE_CLASSES:
-        return None
-    end = min(row.planned_ended_time or row.planned_until_time, row.planned_until_time)
-    return Window(row.planned_from_time, end) if row.planned_from_time < end else None
-
-
-def _rollout(row: Row[Any], which: str) -> Rollout | None:
-    episode, audience, share, state, asked = (getattr(row, f"{which}_{name}") for name in _ROLLOUT)
-    return None if state is None else Rollout(episode, audience, share, RolloutState(state), asked)
-
-
-def _over(row: Row[Any]) -> bool:
-    """Whether the incident is over; one that was merged lives on in the other."""
-    ended = row.resolved_time if row.merged_into is None else row.target_resolved_time
-    return ended is not None
+    several = of_one.group_by(notices.c.subscriber_id).having(func.count() > 1)
+    return past_rows(connection, list(connection.scalars(several)), now)

@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
 
 from incidents.afterwards import CORRECTION_PREFIX
 from incidents.ledger import audit
+from incidents.ledger.among import among
 from incidents.ledger.schema import incidents, notices, rollouts
 from incidents.model import Trouble, TroubleKind
 from incidents.silences import silenced
@@ -47,7 +48,7 @@ class RolloutError(ValueError):
 
 def read(connection: Connection, episodes: Iterable[str]) -> dict[str, Rollout]:
     """Return the rollouts of these episodes, those that have one."""
-    found = connection.execute(select(rollouts).where(rollouts.c.episode.in_(sorted(set(episodes)))))
+    found = connection.execute(select(rollouts).where(among(rollouts.c.episode, set(episodes))))
     return {row.episode: _rollout(row) for row in found}
 
 
@@ -70,7 +71,7 @@ def by_which(own: Rollout | None, whole: Rollout | None) -> Rollout | None:
 
 
 def _wholes(connection: Connection, episodes: Sequence[str]) -> dict[str, str]:
-    merged = incidents.c.incident_id.in_(episodes) & incidents.c.merged_into.is_not(None)
+    merged = among(incidents.c.incident_id, episodes) & incidents.c.merged_into.is_not(None)
     query = select(incidents.c.incident_id, incidents.c.merged_into).where(merged)
     return {it: it for it in episodes} | {row[0]: row[1] for row in connection.execute(query)}
 

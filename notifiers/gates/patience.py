@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from datetime import date, datetime
 
-from incidents.model import Cause, Severity, Trouble, TroubleKind
+from incidents.model import Cause, Severity, TroubleKind
 from notifiers.gates.case import Case, Channels, Closed, Passage, without
 from notifiers.local_time import is_quiet, quiet_end, week_start
-from notifiers.model import ChannelName, History, PastNotice, Policy, Recipient, WithheldReason
+from notifiers.model import ChannelName, PastNotice, Policy, WithheldReason
 from notifiers.preferences import SHARED_CAUSES
 from notifiers.spread import share_of
 
@@ -73,19 +71,6 @@ def _full_incident(case: Case) -> bool:
 
 def _local_day(case: Case, past: PastNotice) -> date:
     return past.time.astimezone(case.local.tzinfo).date()
-
-
-def too_much(
-    trouble: Trouble, timezone: str | None, heard: Sequence[PastNotice], policy: Policy, now: datetime
-) -> WithheldReason | None:
-    """Return why a notice that was decided before is too much now, after what its person heard meanwhile."""
-    recipient = Recipient(trouble.subscriber_id, timezone=timezone)
-    case = Case(trouble, recipient, heard, History(), Counter(), policy, now)
-    for gate in (told_recently, frequency_cap):
-        passage = gate(case, (ChannelName.EMAIL,))
-        if isinstance(passage, Closed):
-            return passage.reason
-    return None
 
 
 def quiet_hours(case: Case, channels: Channels) -> Passage:

@@ -1,0 +1,65 @@
+"""The condition that a column holds one of many texts, however many, in a statement that reads the same for any number.
+
+A list of bound values has to be written into each statement anew, and databases limit how long it may be. So the texts
+go as one value: a JSON array for SQLite, an array for PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Self
+
+import orjson
+from sqlalchemy import ARRAY, Boolean, ColumnElement, Dialect, Text, bindparam, literal
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorType
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+class _Texts(TypeDecorator[Collection[str]]):
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Collection[str] | None, dialect: Dialect) -> Any:  # noqa: ANN401
+        texts = [str(text) for text in value or ()]
+        return texts if dialect.name == "postgresql" else orjson.dumps(texts).decode()
+
+
+class among(FunctionElement[bool]):  # noqa: N801 - reads as a function
+    """Whether a column is among some texts.
+
+    Parameters
+    ----------
+    column
+        Of text.
+    texts
+        Which; or the name under which they are given when the statement is executed.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], texts: Collection[str] | str) -> None:
+        given = bindparam(texts, type_=_Texts()) if isinstance(texts, str) else literal(texts, _Texts())
+        super().__init__(column, given)
+
+    def self_group(self, against: OperatorType | None = None) -> Self:  # noqa: ARG002
+        """Stand as it is: to ask of the answer whether it is true would keep an index from being used."""
+        return self
+
+
+@compiles(among, "sqlite")
+def _in_json(element: among, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    column, texts = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({texts}))"
+
+
+@compiles(among, "postgresql")
+def _in_array(element: among, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    column, texts = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} = ANY({texts})"
