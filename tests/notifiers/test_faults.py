@@ -130,7 +130,7 @@ def test_a_repetition_has_the_same_id_and_body(server, webhook):
     server.script = ["reset after the body is read", (200, {})]
     with pytest.raises(Retryable):
         webhook.send(CARD)
-    webhook.send(CARD.tried(2))
+    webhook.send(replace(CARD, attempt=2))
     assert server.received[0] == server.received[1]
     assert {headers["webhook-id"] for headers in server.headers} == {CARD.message_id}
 
