@@ -46,6 +46,7 @@ from notifiers.outbox import enqueue, record_decisions
 from notifiers.people import keep_people
 from notifiers.recheck import Consents
 from notifiers.release import release_due
+from notifiers.renewal import outdated, renew
 from notifiers.rollout import ask_for_large
 from notifiers.sharing import Sharing
 from telemetry.ingest import IngestReport, Progress, ingest
@@ -324,9 +325,10 @@ class Pipeline:
             troubles = self.ledger.undecided_troubles(connection)
             waiting = waiting_people(connection, window.end)
             cards = unseen(connection, self.policy, window.end)
+            old = outdated(connection)
             asked_for_help = new_contacts(self.warehouse.connection, connection, window.end)
         people = {trouble.subscriber_id for trouble in troubles} | set(waiting)
-        people |= {card.subscriber_id for card in cards}
+        people |= {card.subscriber_id for card in cards} | {it.trouble.subscriber_id for it in old}
         recipients = load_recipients(self.warehouse.connection, people)
         base = count_subscribers(self.warehouse.connection)
         regions = load_regions(self.warehouse.connection, {trouble.subscriber_id for trouble in troubles})
@@ -342,11 +344,23 @@ class Pipeline:
             save_traits(connection, decisions, recipients, regions)
             self.ledger.mark_decided(connection, troubles)
             followed = follow_up(connection, cards, recipients, window.end)
+            renewed = self._renew(connection, recipients, history, window.end)
             counts = {**reasons(decisions), "released": released.released, **odd}
             counts |= {"followed up": followed} if followed else {}
+            counts |= {"renewed": renewed} if renewed else {}
             return counts | ({"stopped by a flood": 1} if flood else {})
 
         return apply
+
+    def _renew(
+        self, connection: Connection, recipients: Mapping[str, Recipient], history: History, now: datetime
+    ) -> int:
+        """Let what people still read, or are about to, name the cause of now; return how many notices that changed."""
+        if self.writing is None:
+            return 0
+        found = [it for it in outdated(connection) if it.trouble.subscriber_id in recipients]
+        contexts = (_context(it, recipients, history, self.writing) for it in found)
+        return renew(connection, found, Sharing(self.writing.composer).compose_all(contexts), now)
 
     def _record(
         self,

@@ -179,6 +179,21 @@ def enqueue(
     return inserted
 
 
+def reword(connection: Connection, notice_id: str, words: Rendered) -> bool:
+    """Let the messages of a notice that are queued say something else; return whether there are any."""
+    said = {name: getattr(words, name) for name in _WORDS}
+    row = {"body_key": words.body_key, "personal": dict(words.personal) or None, **said, "card": dict(words.card)}
+    _keep_bodies(connection, [row])
+    waiting = (outbox.c.notice_id == notice_id) & (outbox.c.state == State.QUEUED.value)
+    return connection.execute(update(outbox).where(waiting).values(row)).rowcount > 0
+
+
+def filled_card(words: Rendered) -> dict[str, Any]:
+    """Return the card of some words as its reader sees it."""
+    card: dict[str, Any] = orjson.loads(fill(orjson.dumps(words.card).decode(), words.personal))
+    return card
+
+
 def _keep_bodies(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
     """Move what is shared out of the rows into `bodies`, each once."""
     found: dict[str, dict[str, Any]] = {}
