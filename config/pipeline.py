@@ -324,8 +324,8 @@ class Pipeline:
         with self.ledger.read() as connection:
             troubles = self.ledger.undecided_troubles(connection)
             waiting = waiting_people(connection, window.end)
-            cards = unseen(connection, self.policy, window.end)
-            old = outdated(connection)
+            cards = [] if self.writing is None else unseen(connection, self.policy, window.end)
+            old = outdated(connection) if self.writing else []
             asked_for_help = new_contacts(self.warehouse.connection, connection, window.end)
         people = {trouble.subscriber_id for trouble in troubles} | set(waiting)
         people |= {card.subscriber_id for card in cards} | {it.trouble.subscriber_id for it in old}

@@ -12,6 +12,8 @@ SLOTS_PER_BUCKET = 3
 """Five-minute slots are kept in buckets of a quarter of an hour."""
 HORIZONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
 """Trailing stretches tried, in buckets: from 15 minutes, for a short sharp fault, to a day, for a slow burn."""
+_EDGES = np.array((0, *HORIZONS[:-1]))
+"""Where each horizon goes on beyond the one before."""
 _GROWTH = 2
 
 
@@ -100,10 +102,10 @@ class CohortScan:
 
     def _trailing(self, ring: NDArray[np.float32], rows: NDArray[np.int64]) -> Array:
         """Sums over the trailing horizons, shape (rows, horizons)."""
-        width = ring.shape[1]
-        order = (self._newest - np.arange(width)) % width
-        sums = np.cumsum(ring[rows][:, order], axis=1, dtype=float)
-        return np.asarray(sums[:, np.array(HORIZONS) - 1])
+        place, mine = self._newest % ring.shape[1], ring[rows]
+        newest_first = np.concatenate([mine[:, place::-1], mine[:, :place:-1]], axis=1)
+        between = np.add.reduceat(newest_first, _EDGES, axis=1, dtype=float)
+        return np.asarray(np.cumsum(between, axis=1))
 
     def _make_room(self, units: int) -> None:
         if units > len(self._observed):

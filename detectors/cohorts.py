@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from detectors.finding import Cohort
@@ -80,6 +82,20 @@ def members(vocabularies: Vocabularies, codes: Codes, cohort: Cohort) -> NDArray
     return member(codes, subset, values)
 
 
+def distinct_rows(table: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the distinct rows in the order in which they come first, and the place of each row among them.
+
+    By hashing: several times as fast as sorting them.
+    """
+    rows = np.ascontiguousarray(table)
+    if not rows.size:
+        return rows[:1], np.zeros(len(rows), np.int64)
+    kind = pa.binary(rows.dtype.itemsize * rows.shape[1])
+    encoded = pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(rows)]).dictionary_encode()
+    distinct = np.frombuffer(encoded.dictionary.buffers()[1], rows.dtype, rows.shape[1] * len(encoded.dictionary))
+    return distinct.reshape(-1, rows.shape[1]), encoded.indices.to_numpy().astype(np.int64)
+
+
 class CohortIndex:
     """Numbers the cohorts of `chosen` subsets as they appear, and remembers them by finest cohort.
 
@@ -105,13 +121,13 @@ class CohortIndex:
 
     def leaves(self, codes: Codes) -> NDArray[np.int64]:
         """Return the number of each row's finest cohort, shape (n,)."""
-        rows = np.ascontiguousarray(codes)
-        leaves = [self._leaves.get(row.tobytes(), -1) for row in rows]
-        fresh = np.flatnonzero(np.asarray(leaves, np.int64) < 0)
-        if len(fresh):
-            self._learn(np.unique(rows[fresh], axis=0))
-            leaves = [self._leaves[row.tobytes()] for row in rows]
-        return np.asarray(leaves, np.int64)
+        kinds, place = distinct_rows(codes)
+        leaves = np.array([self._leaves.get(row.tobytes(), -1) for row in kinds], np.int64)
+        fresh = leaves < 0
+        if fresh.any():
+            self._learn(np.unique(kinds[fresh], axis=0))
+            leaves = np.array([self._leaves[row.tobytes()] for row in kinds], np.int64)
+        return leaves[place]
 
     def cohort(self, unit: int, vocabularies: Vocabularies) -> Cohort:
         """Return the cohort that a number stands for."""

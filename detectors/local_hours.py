@@ -60,14 +60,20 @@ class LocalHours:
 
         Of a zone that is half an hour off, the hour in which the UTC hour begins.
         """
+        return np.asarray((hour + self.ahead(self.zones(codes), hour)) % HOURS_A_DAY)
+
+    def zones(self, codes: NDArray[np.int32]) -> Ints:
+        """Return the number of the time zone of dimension codes, shape (n,); 0 is UTC."""
         rows, columns = self._place.shape
-        zone = self._place[_known(codes[:, COUNTRY], rows), _known(codes[:, REGION], columns)]
+        return self._place[_known(codes[:, COUNTRY], rows), _known(codes[:, REGION], columns)]
+
+    def ahead(self, zone: Ints, hour: Ints) -> Ints:
+        """Return how many whole hours the clocks of zones are ahead of UTC in hours since 1970, shape (n,)."""
         hours, which = np.unique(hour, return_inverse=True)
         needed, place = np.unique(zone * len(hours) + which.ravel(), return_inverse=True)
         numbers, at = np.divmod(needed, max(len(hours), 1))
         offsets = [self._offset(*it) for it in zip(numbers.tolist(), hours[at].tolist(), strict=True)]
-        minutes = np.array(offsets, np.int64)[place.ravel()]
-        return np.asarray((hour + minutes // 60) % HOURS_A_DAY)
+        return np.asarray(np.array(offsets, np.int64)[place.ravel()] // 60)
 
     def _number(self, numbers: dict[ZoneInfo, int], zone: ZoneInfo) -> int:
         if zone not in numbers:

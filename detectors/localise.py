@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.cohorts import ALL_SUBSETS, TITLE, Subset, member
+from detectors.cohorts import ALL_SUBSETS, TITLE, Subset, distinct_rows, member
 from detectors.observations import MISSING, Codes
 from detectors.poisson import excess_llr
 
@@ -82,16 +82,17 @@ def suspects(
     """
     codes, seen_by_leaf, due_by_leaf = _merged(codes, _columns(observed), _columns(expected))
     small = _Relabelled.of(codes, seen_by_leaf.sum(axis=1))
+    both, signals = np.hstack([seen_by_leaf, due_by_leaf]), seen_by_leaf.shape[1]
     best: list[Suspect] = []
     for subset in chosen:
-        seen, due = small.sums(subset, seen_by_leaf), small.sums(subset, due_by_leaf)
+        sums = small.sums(subset, both)
+        struck = np.flatnonzero(sums[:, :signals].any(axis=1))
+        seen, due = sums[struck, :signals], sums[struck, signals:]
         gain = excess_llr(seen, due + floor, dispersion).sum(axis=1) - price * len(subset)
-        gain = np.where(seen.any(axis=1), gain, -np.inf)
         for place in np.argsort(-gain, kind="stable")[:KEPT_PER_SUBSET]:
-            if np.isfinite(gain[place]):
-                values = small.values(subset, int(place))
-                excess = tuple(map(float, seen[place])), tuple(map(float, due[place]))
-                best.append(Suspect(subset, values, *excess, float(gain[place])))
+            values = small.values(subset, int(struck[place]))
+            excess = tuple(map(float, seen[place])), tuple(map(float, due[place]))
+            best.append(Suspect(subset, values, *excess, float(gain[place])))
     return sorted(best, key=lambda s: (-s.gain, len(s.subset), s.subset, s.values))[:most]
 
 
@@ -110,10 +111,8 @@ def _merged(codes: Codes, observed: Array, expected: Array) -> tuple[Codes, Arra
     named = np.unique(codes[observed.any(axis=1), TITLE])
     slim = codes.copy()
     slim[~np.isin(slim[:, TITLE], named), TITLE] = MISSING
-    wide = np.ascontiguousarray(slim).view(np.dtype((np.void, slim.dtype.itemsize * slim.shape[1]))).ravel()
-    _, first, inverse = np.unique(wide, return_index=True, return_inverse=True)
-    count = len(first)
-    return slim[first], _sums(inverse.ravel(), observed, count), _sums(inverse.ravel(), expected, count)
+    leaves, place = distinct_rows(slim)
+    return leaves, _sums(place, observed, len(leaves)), _sums(place, expected, len(leaves))
 
 
 def _most_struck(column: NDArray[np.int32], struck: Array) -> NDArray[np.int32]:

@@ -167,9 +167,9 @@ class RateModel:
         block = counts.hour // self.dispersion_hours
         excess, weight = np.zeros(len(SIGNALS)), np.full(len(SIGNALS), 1e-9)
         for dimension in range(counts.codes.shape[1]):
-            group = np.unique(np.column_stack([block, counts.codes[:, dimension]]), axis=0, return_inverse=True)[
-                1
-            ].ravel()
+            code = counts.codes[:, dimension].astype(np.int64) - MISSING
+            key = block * (int(code.max(initial=0)) + 1) + code
+            group = np.unique(key, return_inverse=True)[1].ravel()
             for signal in range(len(SIGNALS)):
                 due = np.bincount(group, expected[:, signal])
                 seen = np.bincount(group, counts.fresh[:, signal])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.cohorts import NO_COHORT, CohortIndex
+from detectors.cohorts import NO_COHORT, CohortIndex, distinct_rows
 from detectors.evidence import Array, Evidence
 from detectors.observations import SIGNALS, Flags, Observations
 from detectors.rates import RateModel
@@ -124,30 +124,23 @@ class Recent:
 
 def _evidence(units: NDArray[np.int64], rows: Observations, expected: Array, sign: Array, signal: int) -> Evidence:
     counted = np.flatnonzero(rows.at_risk[:, signal] & (sign != 0))
-    sign, width = sign[counted], units.shape[1]
-    spread = Evidence(
-        units[counted].ravel(),
-        np.repeat(rows.slot[counted], width),
-        np.repeat(rows.fresh[counted, signal] * sign, width),
-        np.repeat(expected[counted] * sign, width),
-        np.repeat(sign, width),
-    )
-    return spread.take(spread.unit != NO_COHORT)
+    sign, units = sign[counted], units[counted]
+    named = units != NO_COHORT
+    row = np.repeat(np.arange(len(counted)), named.sum(axis=1))
+    seen, due = rows.fresh[counted, signal] * sign, expected[counted] * sign
+    return Evidence(units[named], rows.slot[counted][row], seen[row], due[row], sign[row])
 
 
 def _unchanged(
     old: Observations, old_explained: Flags, new: Observations, explained: Flags
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which old rows come again just the same, and which new rows were there already."""
-    both = np.concatenate([_signature(old, old_explained), _signature(new, explained)])
-    _, inverse, count = np.unique(both, return_inverse=True, return_counts=True)
-    same = count[inverse.ravel()] > 1
+    _, place = distinct_rows(np.concatenate([_signature(old, old_explained), _signature(new, explained)]))
+    same = np.bincount(place)[place] > 1
     return same[: len(old)], same[len(old) :]
 
 
-def _signature(rows: Observations, explained: Flags) -> NDArray[np.void]:
-    """One opaque value per row, equal where all that counts as evidence is equal."""
+def _signature(rows: Observations, explained: Flags) -> NDArray[np.int64]:
+    """One row of numbers per row, equal where all that counts as evidence is equal."""
     flags = np.packbits(np.hstack([rows.at_risk, rows.fresh, explained]), axis=1).astype(np.int64)
-    table = np.column_stack([rows.session.astype(np.int64), rows.slot, rows.codes.astype(np.int64), flags])
-    wide = np.ascontiguousarray(table)
-    return wide.view(np.dtype((np.void, wide.dtype.itemsize * wide.shape[1]))).ravel()
+    return np.column_stack([rows.session.astype(np.int64), rows.slot, rows.codes.astype(np.int64), flags])

@@ -5,25 +5,29 @@ A *cell* is a combination of `VOLUME_DIMENSIONS`. For a cell c and an hour H of 
     expected(c, H) = (sum of c over past hours with the same h and w + k * mean of c over all past hours with h)
                      / (number of those hours + k),
 
-that is, the same hour of the week shrunk towards the same hour of any day. It is linear in the counts, so what is
-expected of a cohort is the sum over its cells. Between the middles of two hours it is interpolated. The counts are
-overdispersed: one viewer makes many slices, and tastes move. Around its expectation m a cohort's count has the
-variance
+that is, the same hour of the week shrunk towards the same hour of any day, as clocks show it in the cell's place
+(`detectors.local_hours`): the morning after a change to summer time is compared with mornings. It is linear in the
+counts, so what is expected of a cohort is the sum over its cells. Between the middles of two hours it is interpolated.
+The counts are overdispersed: one viewer makes many slices, and tastes move. Around its expectation m a cohort's count
+has the variance
 
     phi * m + (tau * m)^2,
 
-and phi and tau are taken from how the learnt hours lie around what the other days would have expected of them. This
-is the quasi-Poisson and negative binomial model of surveillance by expected counts: Farrington et al. (1996), Noufaily
-et al. (2013).
+and phi and tau are taken from how the learnt hours, those of UTC, lie around what the other days would have expected
+of them: a change of the clocks makes both larger until it is a month old. This is the quasi-Poisson and negative
+binomial model of surveillance by expected counts: Farrington et al. (1996), Noufaily et al. (2013).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc
 
-from detectors.observations import MISSING, SIGNALS
+from detectors.local_hours import HOURS_A_DAY, LocalHours
+from detectors.observations import MISSING, SIGNALS, Vocabularies
 from detectors.rates import MODEL_DIMENSIONS, SLOTS_PER_HOUR, HourlyCounts
 from telemetry.contract import Signal
 
@@ -54,6 +58,8 @@ class SeasonalVolume:
     strength
         k: the hours of any weekday that weigh as much as one of the same weekday. With 3, a week of history is three
         quarters the hour of day and one quarter the same hour a week ago.
+    local_hours
+        The hour of day by place; UTC everywhere if absent.
 
     Attributes
     ----------
@@ -63,8 +69,9 @@ class SeasonalVolume:
         Of presence and plays, shape (2,).
     """
 
-    def __init__(self, strength: float = 3.0) -> None:
+    def __init__(self, strength: float = 3.0, local_hours: LocalHours | None = None) -> None:
         self.strength = strength
+        self.local_hours = local_hours or LocalHours(Vocabularies())
 
     def fit(self, counts: HourlyCounts) -> SeasonalVolume:
         """Learn from hourly counts; returns itself."""
@@ -77,6 +84,7 @@ class SeasonalVolume:
         self._counts: Array = counts.exposed[order][:, MEASURES]
         self._hours: Ints = hours
         self._starts = np.searchsorted(self._hour % 24, np.arange(25))
+        self._places = self._by_zone()
         self._known: dict[int, Array] = {}
         self.phi_, self.tau_ = self._dispersion()
         return self
@@ -121,24 +129,27 @@ class SeasonalVolume:
         return np.asarray(np.where(expected > 0, -np.log(np.maximum(chance, 1e-300)), 0.0))
 
     def _alike(self, hour: int) -> NDArray[np.bool_]:
-        return np.asarray((self._hours % 24 == hour % 24) & (self._hours < hour))
+        return np.asarray((self._hours % HOURS_A_DAY == hour % HOURS_A_DAY) & (self._hours < hour))
 
     def _expect(self, hour: int) -> Array:
-        alike = self._hours[self._alike(hour)]
-        if not len(alike):
-            return np.zeros((len(self.cells_), len(MEASURES)))
-        rows = slice(self._starts[hour % 24], self._starts[hour % 24 + 1])
-        weight = self._weights(self._hour[rows], hour, alike) * (self._hour[rows] < hour)
-        return self._spread(self._cell[rows], self._counts[rows] * weight[:, None])
+        due = np.zeros((len(self.cells_), len(MEASURES)))
+        for place in self._places:
+            local = hour + int(self.local_hours.ahead(np.array([place.zone]), np.array([hour]))[0])
+            due += place.expected(local, len(self.cells_), self.strength)
+        return due
 
-    def _weights(self, hours: Ints, hour: int, alike: Ints) -> Array:
-        """The weight of each learnt hour in the expectation of one: they add up to 1 over `alike`."""
-        week = 7 * 24
-        same = np.count_nonzero((alike - hour) % week == 0)
-        return np.asarray(((hours - hour) % week == 0) + self.strength / len(alike)) / (same + self.strength)
-
-    def _spread(self, cell: Ints, values: Array) -> Array:
-        return np.column_stack([np.bincount(cell, column, len(self.cells_)) for column in values.T])
+    def _by_zone(self) -> list[_Place]:
+        """The learnt counts by time zone; an hour in which nobody anywhere was there is not learnt."""
+        zone_of_cell = self.local_hours.zones(self.cells_)
+        zones, found = zone_of_cell[self._cell], []
+        for zone in np.unique(zone_of_cell):
+            mine = zones == zone
+            local = self._hour[mine] + self.local_hours.ahead(zones[mine], self._hour[mine])
+            hours = self._hours + self.local_hours.ahead(np.full(len(self._hours), zone), self._hours)
+            order = np.argsort(local % HOURS_A_DAY, kind="stable")
+            cell, counts = self._cell[mine][order], self._counts[mine][order]
+            found.append(_Place(int(zone), cell, local[order], counts, hours))
+        return found
 
     def _dispersion(self) -> tuple[Array, Array]:
         """Phi and tau of one-dimension cohorts, each hour held against what all the others expect of it."""
@@ -159,7 +170,7 @@ class SeasonalVolume:
         """Counts of cohorts in the hours of one hour of day, and what the others expect of them, shape (n, 2) each."""
         rows = slice(self._starts[number], self._starts[number + 1])
         place = np.searchsorted(hours, self._hour[rows])
-        weight = np.stack([self._weights(hours, int(hour), hours) for hour in hours])
+        weight = np.stack([_weights(hours, int(hour), hours, self.strength) for hour in hours])
         own = np.diag(weight).copy()
         np.fill_diagonal(weight, 0)
         seen = []
@@ -176,6 +187,39 @@ class SeasonalVolume:
         level = np.minimum(total[0] / np.maximum(total[1], 1), 1)[:, None]
         expected = np.asarray(expected * level, dtype=float)
         return observed.reshape(-1, len(MEASURES)).astype(float), expected.reshape(-1, len(MEASURES))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Learnt counts of the cells of one time zone, by its local hour since 1970, those of one hour of day together.
+
+    The hour that comes twice when clocks go back is there twice, and counts twice.
+    """
+
+    zone: int
+    cell: Ints
+    hour: Ints
+    counts: Array
+    hours: Ints
+
+    def expected(self, hour: int, cells: int, strength: float) -> Array:
+        """Return the expected counts of each of all cells in a local hour, shape (cells, 2)."""
+        of_day = hour % HOURS_A_DAY
+        alike = self.hours[(self.hours % HOURS_A_DAY == of_day) & (self.hours < hour)]
+        if not len(alike):
+            return np.zeros((cells, len(MEASURES)))
+        first, last = np.searchsorted(self.hour % HOURS_A_DAY, (of_day, of_day + 1))
+        rows = slice(first, last)
+        weight = _weights(self.hour[rows], hour, alike, strength) * (self.hour[rows] < hour)
+        values = self.counts[rows] * weight[:, None]
+        return np.column_stack([np.bincount(self.cell[rows], column, cells) for column in values.T])
+
+
+def _weights(hours: Ints, hour: int, alike: Ints, strength: float) -> Array:
+    """The weight of each learnt hour in the expectation of one: they add up to 1 over `alike`."""
+    week = 7 * HOURS_A_DAY
+    same = np.count_nonzero((alike - hour) % week == 0)
+    return np.asarray(((hours - hour) % week == 0) + strength / len(alike)) / (same + strength)
 
 
 def _moments(seen: Array, due: Array) -> tuple[float, float]:

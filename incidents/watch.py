@@ -211,8 +211,8 @@ class Watch:
     def _fresh_state(self, now: datetime, known: Sequence[Incident]) -> WatchState:
         words = Vocabularies()
         counts = self._history(words, now)
-        self._quality = QualityWatch(SeasonalVolume().fit(counts), words)
         hours = LocalHours.learnt(self.connection, words)
+        self._quality = QualityWatch(SeasonalVolume(local_hours=hours).fit(counts), words)
         model = RateModel(local_hours=hours).fit(counts.drop(_anomalous(counts, words, known)))
         self._own_troubles.start(self.connection, words, self._learnt)
         return WatchState.of(words, model, self.impairment.memory_slots, self.rule.onset_slack)

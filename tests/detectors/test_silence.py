@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.observations import Observations
-from detectors.rates import HourlyCounts
+from detectors.local_hours import LocalHours
+from detectors.observations import MISSING, SIGNALS, Observations, Vocabularies
+from detectors.rates import MODEL_DIMENSIONS, HourlyCounts
 from detectors.silence import Silence, SilentCohort
 from detectors.tally import Part
 from detectors.volume import PLAYS, PRESENCE, VOLUME_DIMENSIONS, SeasonalVolume
@@ -148,3 +151,19 @@ def test_nothing_at_all_is_nothing(volume) -> None:
 def test_fewer_is_more_surprising(volume, due: float, seen: int, more: int, measure: int) -> None:
     less, many = volume.surprise(np.array([seen, seen + more], float), np.array([due, due]), measure)
     assert less >= many >= 0
+
+
+def test_a_clock_change_moves_what_is_expected_with_the_clock() -> None:
+    """Evenings at nine by the clock of Berlin, four weeks before the last Sunday of March 2026 and the Monday after."""
+    words, zone = Vocabularies(), ZoneInfo("Europe/Berlin")
+    local = LocalHours(words, [("DE", None, zone.key, 9)])
+    change = datetime(2026, 3, 29, tzinfo=UTC)
+    hours = np.arange(28 * 24) + int(change.timestamp()) // 3600 - 28 * 24
+    by_clock = np.array([datetime.fromtimestamp(hour * 3600, zone).hour for hour in hours.tolist()])
+    many = np.repeat(np.where(by_clock == 21, 120.0, 12.0)[:, None], len(SIGNALS), axis=1)
+    codes = np.full((len(hours), len(MODEL_DIMENSIONS)), MISSING, np.int32)
+    codes[:, 0] = words.dimensions[0].find("DE")
+    history = HourlyCounts(codes, hours, many, many, many, many)
+    nine = int(datetime(2026, 3, 30, 21, tzinfo=zone).timestamp()) // 3600
+    assert SeasonalVolume(local_hours=local).fit(history).of_hour(nine)[0, PRESENCE] == pytest.approx(120)
+    assert SeasonalVolume().fit(history).of_hour(nine)[0, PRESENCE] == pytest.approx(12)
