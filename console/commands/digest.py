@@ -8,15 +8,24 @@ import typer
 
 from config.bootstrap import open_channels, open_ledger, template_folder
 from console.arguments import ConfigOption, JsonOption
-from console.digest import compose, week_before
+from console.digest import Mailed, compose, week_before
 from console.digest import send as send_digest
 from console.opening import now, settings_of
-from console.output import print_json, say
+from console.output import complain, print_json, say
 
+AgainOption = Annotated[
+    bool, typer.Option("--again", help="Also to leads of whom a crash left unknown whether they had it.")
+]
 SendOption = Annotated[bool, typer.Option("--send", help="Mail it to the leads in the settings, once a week.")]
 
 
-def digest(*, send: SendOption = False, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def digest(
+    *,
+    send: SendOption = False,
+    again: AgainOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show last week's digest, or mail it to the leads.
 
     Examples:
@@ -32,8 +41,21 @@ def digest(*, send: SendOption = False, config: ConfigOption = None, as_json: Js
             say(written.text)
             return
         with open_channels(settings, ledger) as channels:
-            count = send_digest(ledger, channels, week, written, settings.digest.leads, moment)
+            mailed = send_digest(ledger, channels, week, written, settings.digest.leads, moment, again=again)
     if as_json:
-        print_json({"sent": count})
+        print_json({"sent": mailed.sent, "unknown": mailed.unknown, "failed": list(mailed.failed)})
     else:
-        say(f"Sent to {count} leads." if count else "Nothing to send: no leads are set, or this week's was sent.")
+        _say(mailed)
+    if mailed.failed:
+        raise typer.Exit(1)
+
+
+def _say(mailed: Mailed) -> None:
+    if mailed.sent:
+        say(f"Sent to {mailed.sent} leads.")
+    elif not (mailed.unknown or mailed.failed):
+        say("Nothing to send: no leads are set, or this week's was sent.")
+    if mailed.unknown:
+        say(f"Of {mailed.unknown} nobody knows whether it arrived. Ask them; if not: prebuffer digest --send --again")
+    for sentence in mailed.failed:
+        complain(sentence)

@@ -201,3 +201,32 @@ console_sessions = Table(
     Index(None, "until_time"),
 )
 """Who is signed in to the console. `session_key` is a hash of what their browser holds, which is kept nowhere."""
+
+digests = Table(
+    "digests",
+    metadata,
+    Column("digest_id", String(32), primary_key=True),
+    Column("week", String(16), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("began_time", UtcTime, nullable=False),
+    Column("settled_time", UtcTime),
+    Index(None, "week"),
+)
+"""The weekly digest of one lead, named by a hash of week and address: on its way, sent, failed, or nobody knows."""
+
+lessons = Table(
+    "lessons",
+    metadata,
+    Column("lesson_id", String(32), primary_key=True),
+    Column("incident_id", String(64), ForeignKey("incidents.incident_id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("author", String(128), nullable=False),
+    Column("written_time", UtcTime, nullable=False),
+    Column("owner", String(128)),
+    Column("done_time", UtcTime),
+    Column("done_by", String(128)),
+    Index(None, "incident_id", "written_time"),
+    Index(None, "written_time"),
+)
+"""What was learned of an incident, and what is to be done about it; words are never changed or taken out."""
