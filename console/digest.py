@@ -275,7 +275,7 @@ def _claim(ledger: Ledger, digest_id: str, week: str, now: datetime, *, again: b
         if known.state != State.FAILED and not again:
             connection.execute(update(digests).where(of).values(state=State.UNKNOWN.value))
             return State.UNKNOWN
-        connection.execute(update(digests).where(of).values(began))
+        connection.execute(update(digests).where(of).values(state=State.SENDING.value, began_time=now))
         return State.SENDING
 
 

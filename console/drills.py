@@ -17,44 +17,17 @@ import yaml
 
 from config.bootstrap import open_ledger, open_pipeline
 from config.reading import SECRETS
-from config.settings import (
-    BrandSettings,
-    ChannelSettings,
-    LedgerSettings,
-    PathSettings,
-    Settings,
-    WarehouseSettings,
-)
+from config.settings import Settings
+from console.practice import MARK, score_so_far, settings_in
 from console.walk import Progress, WorldClock, walk
 from data.drill import FAULTS, make_practice
 from incidents import drills
 from incidents.drills import Drill, Score
-from incidents.ledger.store import Ledger
 from telemetry.time import Window
 
 STEP = timedelta(minutes=15)
-MARK = "DRILL"
 CONFIG = "drill.yaml"
-_TAKEN = ("detection", "incidents", "notices", "schedules", "web", "console")
-"""Sections of the real settings that a drill takes over."""
 _NAME = "%Y%m%d-%H%M%S"
-
-
-def settings_in(settings: Settings, folder: Path) -> Settings:
-    """Return the settings of a drill that lives in `folder`: marked, and with no way out."""
-    return Settings(
-        **{name: getattr(settings, name) for name in _TAKEN if name in Settings.model_fields},
-        paths=PathSettings(
-            incoming=folder / "world",
-            reports=folder / "reports",
-            mailbox=folder / "mailbox",
-            templates=settings.paths.templates,
-        ),
-        warehouse=WarehouseSettings(path=folder / "warehouse.duckdb"),
-        ledger=LedgerSettings(url=f"sqlite:///{(folder / 'ledger.db').resolve()}"),
-        channels=ChannelSettings(email="mailbox"),
-        brand=BrandSettings(service_name=f"{MARK} - {settings.brand.service_name}"),
-    )
 
 
 def start(
@@ -111,20 +84,14 @@ def status(settings: Settings, drill_id: str, now: datetime) -> tuple[Drill, Sco
     """Return a drill and its score so far."""
     with open_ledger(settings) as ledger, ledger.read() as connection:
         drill = drills.drill_of(connection, drill_id)
-    return drill, _score(settings, drill, drill.ended_time or now, over=drill.ended_time is not None)
+    return drill, score_so_far(settings, drill, drill.ended_time or now, over=drill.ended_time is not None)
 
 
 def end(settings: Settings, drill_id: str, author: str, now: datetime) -> tuple[Drill, Score]:
     """End a drill and keep its score; its folder stays, to be looked at."""
     with open_ledger(settings) as ledger, ledger.write() as connection:
-        score = _score(settings, drills.drill_of(connection, drill_id), now, over=True)
+        score = score_so_far(settings, drills.drill_of(connection, drill_id), now, over=True)
         return drills.end(connection, drill_id, author, now, score), score
-
-
-def _score(settings: Settings, drill: Drill, now: datetime, *, over: bool) -> Score:
-    inside = settings_in(settings, Path(drill.folder))
-    with Ledger(inside.ledger.url) as ledger, ledger.read() as connection:
-        return drills.score_of(connection, drill, now, over=over)
 
 
 def _write_config(inside: Settings, path: Path) -> None:

@@ -14,6 +14,7 @@ from incidents.drills import drill_here
 from incidents.ledger.casework import notice_traits
 from incidents.ledger.rows import incident_from
 from incidents.ledger.schema import feedback, incidents, notices, outbox, troubles
+from incidents.lessons import Lesson, lessons_of
 from incidents.model import Incident, TroubleKind
 from incidents.reviews import Review, reviews_of
 from incidents.silences import ONSET_SLACK, Silence, expected, planned
@@ -110,6 +111,8 @@ class Facts:
         The planned event that it is part of.
     beside
         Planned events that it may have to do with, though they do not cover it.
+    lessons
+        What was learned of it.
     is_drill
         Whether all of it is invented.
     """
@@ -126,6 +129,7 @@ class Facts:
     reviews: tuple[Review, ...]
     silence: Silence | None
     beside: tuple[Silence, ...]
+    lessons: tuple[Lesson, ...] = ()
     is_drill: bool = False
 
 
@@ -187,6 +191,7 @@ def _facts(connection: Connection, incident: Incident) -> Facts:
         tuple(reviews_of(connection, incident.incident_id)),
         silence,
         () if silence else _beside(connection, incident),
+        tuple(lessons_of(connection, incident.incident_id)),
         drill_here(connection) is not None,
     )
 

@@ -16,6 +16,7 @@ import typst
 
 from console.report import chart, words
 from console.report.facts import Facts, Notices
+from incidents.lessons import Lesson
 from incidents.model import Incident
 from incidents.reviews import Review
 
@@ -98,19 +99,16 @@ def document_of(facts: Facts, now: datetime, made: str) -> dict[str, Any]:
         "timeline": _timeline(facts),
         "contacts": _contacts(facts),
         "answers": [words.answers(it) for it in facts.answers],
-        "reviews": [
-            [
-                words.moment(it.reviewed_time),
-                words.verdict(it.verdict),
-                words.clean(it.author, 80),
-                words.clean(it.note or "", 4000),
-            ]
-            for it in facts.reviews
-        ],
+        "reviews": [*(_lesson(it) for it in facts.lessons), *(_review(it) for it in facts.reviews)],
         "source": f"Incident {words.clean(incident.incident_id, 64)}, written {words.moment(now)} from the ledger."
         " People are counted here and never named.",
         "made": made,
     }
+
+
+def _lesson(it: Lesson) -> list[str]:
+    kind = " - ".join(part for part in (words.lesson(it.kind), words.clean(words.to_do(it), 120)) if part)
+    return [words.moment(it.written_time), kind, words.clean(it.author, 80), words.clean(it.words, 4000)]
 
 
 def _review(it: Review) -> list[str]:

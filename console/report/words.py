@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from console.report.contacts import Aftermath
 from console.report.facts import Answers
 from detectors.finding import Cohort
+from incidents.lessons import Lesson, LessonKind
 from incidents.model import Cause, Incident, Severity
 from incidents.reviews import ReviewVerdict
 from incidents.silences import Silence, SilenceKind
@@ -228,3 +229,24 @@ def number(amount: float) -> str:
     if amount < 10 and amount != round(amount):
         return f"{amount:.1f}"
     return f"{amount:,.0f}".replace(",", "\u202f")
+
+
+LESSONS: Mapping[str, str] = {
+    "well": "What went well",
+    "badly": "What went badly",
+    "learned": "What we learned",
+    "action": "What we will do",
+}
+
+
+def lesson(kind: str) -> str:
+    """Name what a lesson is."""
+    return LESSONS.get(kind, kind.capitalize())
+
+
+def to_do(lesson: Lesson) -> str:
+    """Say who does an action, or that it was done; nothing of another lesson."""
+    if lesson.kind is not LessonKind.ACTION:
+        return ""
+    who = f", with {lesson.owner}" if lesson.owner else ""
+    return "done" if lesson.done_time else f"to do{who}"

@@ -95,7 +95,7 @@ def _visitor(request: Request, support: SupportOf) -> Visitor:
     """Return who holds the cookie of a session."""
     token = request.cookies.get(cookie_name(request), "")
     now, idle = support.clock(), support.settings.console.idle
-    with support.ledger.read() as connection:
+    with support.doors.read() as connection:
         session = sessions.find(connection, token, now, idle) if token else None
     if session is None:
         raise SignedOutError

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,17 +15,22 @@ from starlette.staticfiles import StaticFiles
 
 from config.bootstrap import make_composer, template_folder
 from config.settings import Settings
+from console.practice import LEDGER, settings_in
 from console.support import sign_in
 from console.support.access import SAFE_METHODS, SignedOutError
 from console.support.counting import Counts
 from console.support.openid import Provider
 from console.support.presence import Presence
+from console.support.rehearsals import Make, Rehearsals, made_apart
 from console.support.routes import (
     administration,
     approvals,
+    digest,
+    drills,
     effect,
     incident,
     incidents,
+    learning,
     overview,
     publishing,
     reports,
@@ -30,10 +38,12 @@ from console.support.routes import (
     silences,
     subscribers,
 )
+from console.support.stage import Stage
 from console.support.state import Support
 from console.support.templates import Templates
 from console.web.errors import LastResort, Problem, problem_of
 from console.web.limits import RateLimits
+from incidents.drills import all_drills
 from incidents.ledger.store import Ledger
 from notifiers.deliver import Clock
 
@@ -51,16 +61,36 @@ ROUTERS = tuple(
         approvals,
         silences,
         effect,
+        learning,
+        drills,
+        digest,
         administration,
     )
 )
+STAGE = "/stage"
+"""Where the consoles of drills are, under this one."""
 KEPT = "public, max-age=31536000, immutable"
 """Of styles and scripts: their address changes with them."""
 SEE_OTHER = 303
 
 
+@dataclass(frozen=True)
+class Inside:
+    """Where the console of a drill is: at which path, and the ledger that knows who is signed in."""
+
+    at: str
+    doors: Ledger
+
+
 def make_console(
-    settings: Settings, ledger: Ledger, clock: Clock, *, public_url: str | None = None, provider: Provider | None = None
+    settings: Settings,
+    ledger: Ledger,
+    clock: Clock,
+    *,
+    public_url: str | None = None,
+    provider: Provider | None = None,
+    make: Make | None = None,
+    inside: Inside | None = None,
 ) -> FastAPI:
     """Build the console.
 
@@ -76,8 +106,14 @@ def make_console(
         Where the web app is reached, if not as the settings say.
     provider
         Where people sign in; by default as the settings say.
+    make
+        Makes drills; by default each in a process of its own.
+    inside
+        Of the console of a drill: the real one that it is in.
     """
-    templates = Templates(template_folder(settings), settings.brand.service_name, public_url or settings.web.public_url)
+    place, at = public_url or settings.web.public_url, inside.at if inside else None
+    templates = Templates(template_folder(settings), settings.brand.service_name, place, at)
+    doors = inside.doors if inside else ledger
     if provider is None and settings.console.issuer is not None:
         provider = Provider(settings.console)
     app = FastAPI(
@@ -90,9 +126,11 @@ def make_console(
         templates,
         Counts(ledger),
         make_composer(settings),
-        Presence(ledger),
+        Presence(doors),
         RateLimits(),
         provider,
+        doors,
+        Rehearsals(make or made_apart(settings)),
     )
     for kind in (Problem, HTTPException, RequestValidationError, SQLAlchemyError):
         app.add_exception_handler(kind, refused)
@@ -100,7 +138,20 @@ def make_console(
         app.include_router(router)
     app.add_api_route("/static/report.css", report_style, include_in_schema=False)
     app.mount("/static", _Kept(directory=templates.static_dir), name="static")
+    if inside is None:
+        app.mount(STAGE, Stage(lambda drill_id: _console_of(app.state.support, drill_id)), name="stage")
     return app
+
+
+def _console_of(support: Support, drill_id: str) -> FastAPI | None:
+    """Return the console of a drill, or None if there is no such, or its folder is gone."""
+    with support.ledger.read() as connection:
+        drill = next((it for it in all_drills(connection) if it.drill_id == drill_id), None)
+    if drill is None or not (Path(drill.folder) / LEDGER).exists():
+        return None
+    settings = settings_in(support.settings, Path(drill.folder))
+    inside = Inside(f"{support.templates.at}{STAGE}/{drill_id}", support.doors)
+    return make_console(settings, Ledger(settings.ledger.url), support.clock, provider=support.provider, inside=inside)
 
 
 def refused(request: Request, error: Exception) -> Response:

@@ -105,7 +105,7 @@ def sign_out(
     request: Request, support: SupportOf, visitor: Viewer, everywhere: Annotated[str, Form()] = ""
 ) -> Response:
     """End this session, or every one of this person."""
-    with support.ledger.write() as connection:
+    with support.doors.write() as connection:
         ended = sessions.end(connection, visitor.session, everywhere=bool(everywhere))
         audit.record(connection, visitor.name, "session.ended", "console", {"sessions": ended}, support.clock())
     response = RedirectResponse(f"{support.templates.at}/sign-in", SEE_OTHER)
@@ -167,7 +167,7 @@ def _let_in(request: Request, support: Support, name: str, role: Role, after: st
     if not access.is_private(request):
         raise Problem(NOT_PRIVATE, status=403)
     now, lasts = support.clock(), support.settings.console.session
-    with support.ledger.write() as connection:
+    with support.doors.write() as connection:
         token = sessions.begin(connection, name, role, now, lasts)
         audit.record(connection, name, "session.began", "console", {"role": role.value}, now)
     response = RedirectResponse(_inside(support, after), SEE_OTHER)

@@ -11,6 +11,7 @@ from config.settings import Settings
 from console.support.counting import Counts
 from console.support.openid import Provider
 from console.support.presence import Presence
+from console.support.rehearsals import Rehearsals
 from console.support.templates import Templates
 from console.web.limits import RateLimits
 from incidents.ledger.store import Ledger
@@ -38,6 +39,10 @@ class Support:
         Who tried to sign in how often.
     provider
         Where people sign in; None where a local password opens the door.
+    doors
+        The ledger that knows who is signed in: of a drill's console it is the real one.
+    rehearsals
+        Makes drills.
     """
 
     settings: Settings
@@ -49,6 +54,8 @@ class Support:
     presence: Presence
     limits: RateLimits
     provider: Provider | None
+    doors: Ledger
+    rehearsals: Rehearsals
 
 
 def support_of(request: Request) -> Support:

@@ -32,11 +32,13 @@ class Templates:
         The streaming service.
     public_url
         Where the app is reached; only its path is used.
+    at
+        The path at which the console is, if it is not right under the app.
     """
 
-    def __init__(self, template_dir: Path, service_name: str, public_url: str | None) -> None:
+    def __init__(self, template_dir: Path, service_name: str, public_url: str | None, at: str | None = None) -> None:
         self.template_dir = template_dir
-        self.at = urlsplit(public_url or "").path.rstrip("/") + MOUNT
+        self.at = at or urlsplit(public_url or "").path.rstrip("/") + MOUNT
         self.environment = Environment(
             loader=FileSystemLoader([template_dir / "console", template_dir / "report"]),
             autoescape=True,

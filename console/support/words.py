@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from console.report.words import LESSONS as LESSON_KINDS
 from incidents.reviews import ReviewVerdict
 from incidents.silences import SilenceKind
 
@@ -44,6 +45,25 @@ QUALITY_KINDS: Mapping[str, str] = {
     "telemetry_missing": "Telemetry is missing",
     "viewers_missing": "Viewers are missing",
 }
+SCENARIOS: Mapping[str, str] = {
+    "delivery": "A delivery network falters",
+    "network": "An internet provider fails",
+    "rights": "Playback is refused",
+}
+TASKS: Mapping[str, str] = {
+    "acknowledge": "Say who looks after it, or a first word",
+    "approve": "Decide on what waits for approval",
+    "publish": "Publish it on the status page",
+    "review": "Say what it was",
+    "verdict": "The right verdict",
+}
+QUESTIONS: Mapping[str, str] = {
+    "helped": "Did this help?",
+    "no_problem": "I did not have a problem",
+    "csat": "Satisfaction, 1 to 5",
+    "nps": "Would recommend us, 0 to 10",
+    "note": "In their words",
+}
 DONE: Mapping[str, str] = {
     "reviewed": "Your review was saved.",
     "owner": "The owner was changed.",
@@ -58,7 +78,9 @@ DONE: Mapping[str, str] = {
     "withdrawn": "It was taken off the status page.",
     "report": "The report was made.",
     "signed-out": "Their sessions were ended.",
-    "drill": "The drill was started.",
+    "learned": "It was kept.",
+    "done": "Done.",
+    "drill": "The drill is being made: it takes about half a minute.",
     "drill-over": "The drill is over.",
 }
 """What a page says after a change, by the code in its address: no text of a caller's is ever shown."""
@@ -72,6 +94,13 @@ ACTIONS: Mapping[str, str] = {
     "silence.planned": "planned",
     "silence.ended": "ended",
     "silence.moved": "moved the end of",
+    "lesson.written": "wrote down what was learned of",
+    "lesson.done": "did what was learned of",
+    "case.looked_at": "looked at the case of",
+    "case.handed_out": "downloaded the case of",
+    "correction.withdrawn": "withdrew the correction for",
+    "drill.started": "started",
+    "drill.ended": "ended",
     "session.began": "signed in to",
     "session.ended": "signed out of",
 }
@@ -113,3 +142,20 @@ def masked(address: str | None) -> str:
         return ""
     name, _, host = address.partition("@")
     return f"{name[:1]}…@{host}"
+
+
+def lesson_kind(code: str) -> str:
+    """Name what a lesson is."""
+    return LESSON_KINDS.get(code, "Note of a review")
+
+
+def question(code: str) -> str:
+    """Name what a reader was asked."""
+    return QUESTIONS.get(code, code.replace("_", " ").capitalize())
+
+
+def answer(code: str, value: int | None) -> str:
+    """Say what a reader answered."""
+    if value is None:
+        return ""
+    return ("no", "yes")[bool(value)] if code in ("helped", "no_problem") else str(value)

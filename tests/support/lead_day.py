@@ -25,7 +25,20 @@ from tests.console.conftest import SMALL
 from tests.serving import serving
 from tests.support.conftest import HASH, PASSWORD
 
-PAGES = ("/", "/incidents", "/review", "/approvals", "/silences", "/effect", "/trail", "/settings", "/subscribers")
+PAGES = (
+    "/",
+    "/incidents",
+    "/review",
+    "/approvals",
+    "/silences",
+    "/effect",
+    "/lessons",
+    "/drills",
+    "/digest",
+    "/trail",
+    "/settings",
+    "/subscribers",
+)
 
 
 def evening_in(folder: Path) -> Path:
@@ -64,7 +77,7 @@ def addresses(page: Page, overview: str) -> list[str]:
     found = [overview.rstrip("/") + path for path in PAGES]
     page.goto(overview)
     page.locator("#live tbody tr a").first.click()
-    found.append(page.url)
+    found += [page.url, f"{page.url}/lessons"]
     page.get_by_role("link", name="told: ").first.click()
     found.append(page.url)
     page.locator("tbody th a").first.click()

@@ -43,10 +43,19 @@ NEEDS = {
     ("POST", "/incidents/{incident_id}/public/update"): Role.LEAD,
     ("POST", "/incidents/{incident_id}/public/withdraw"): Role.LEAD,
     ("POST", "/incidents/{incident_id}/reports"): Role.LEAD,
+    ("GET", "/incidents/{incident_id}/lessons"): Role.VIEWER,
+    ("POST", "/incidents/{incident_id}/lessons"): Role.LEAD,
+    ("POST", "/incidents/{incident_id}/lessons/{lesson_id}/done"): Role.LEAD,
+    ("GET", "/lessons"): Role.VIEWER,
+    ("GET", "/drills"): Role.VIEWER,
+    ("POST", "/drills"): Role.LEAD,
+    ("GET", "/drills/{drill_id}"): Role.VIEWER,
+    ("POST", "/drills/{drill_id}/end"): Role.LEAD,
+    ("GET", "/digest"): Role.LEAD,
     ("GET", "/reports/{report_id}"): Role.VIEWER,
     ("GET", "/subscribers"): Role.VIEWER,
     ("GET", "/subscribers/{subscriber_id}"): Role.VIEWER,
-    ("GET", "/subscribers/{subscriber_id}/case.json"): Role.VIEWER,
+    ("POST", "/subscribers/{subscriber_id}/case"): Role.VIEWER,
     ("GET", "/notices/{notice_id}"): Role.VIEWER,
     ("GET", "/notices/{notice_id}/mail"): Role.VIEWER,
     ("GET", "/approvals"): Role.VIEWER,
@@ -71,6 +80,8 @@ VALUES = {
     "episode": OPEN.incident_id,
     "silence_id": "none",
     "report_id": "none",
+    "lesson_id": "none",
+    "drill_id": "none",
 }
 pytestmark = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 
@@ -82,7 +93,9 @@ def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
 
 
 def ask(client: httpx.Client, method: str, path: str) -> int:
-    return client.request(method, path.format_map(VALUES), data={"x": "y"} if method == "POST" else None).status_code
+    return client.request(
+        method, path.format_map(VALUES), data={"x": "y", "scenario": "none of ours"} if method == "POST" else None
+    ).status_code
 
 
 def test_every_route_says_whom_it_lets_in(settings, ledger: Ledger, clock: Clock) -> None:

@@ -17,7 +17,7 @@ from incidents.ledger.audit import history
 from incidents.ledger.schema import notices, outbox
 from incidents.ledger.store import Ledger
 from notifiers import rollout, stops
-from tests.report.samples import EVERYONE, HOSTILE, LARGE, MERGED, OPEN
+from tests.report.samples import EVERYONE, HOSTILE, LARGE, MERGED, OPEN, trouble_of
 from tests.serving import wait_for
 from tests.support.conftest import AUTHOR, NOW, ODD
 
@@ -37,6 +37,12 @@ READ = (
     f"/approvals/{OPEN.incident_id}",
     "/silences",
     "/effect",
+    "/lessons",
+    "/lessons?text=a&kind=to_do",
+    f"{BIG}/lessons",
+    "/incidents/inc-hostile/lessons",
+    "/drills",
+    "/digest",
     "/trail",
     "/settings",
     "/subscribers",
@@ -244,7 +250,7 @@ def test_somebody_is_found_by_id_and_by_reference_and_their_case_names_no_addres
     page = lead.get(f"/subscribers/{told.subscriber_id}").text
     assert "s…@example.net" in page
     assert "sam@example.net" not in page
-    packet = lead.get(f"/subscribers/{told.subscriber_id}/case.json")
+    packet = lead.post(f"/subscribers/{told.subscriber_id}/case", data={"form": "json"})
     assert "example.net" not in packet.text
     assert packet.json()["notices"][0]["told"] is True
     for nobody in ("abcd-efgh-2345", "nobody", HOSTILE, "ABCDEFGH2345"):
@@ -307,12 +313,21 @@ def test_the_audit_trail_is_filtered_by_who_and_what(lead: httpx.Client) -> None
     assert "Nothing was changed." in lead.get("/trail", params={"actor": "nobody"}).text
 
 
-def test_the_case_packet_is_json_that_a_program_can_read(lead: httpx.Client) -> None:
+def test_the_case_packet_is_looked_at_and_handed_out_and_both_are_written_down(lead: httpx.Client, ledger) -> None:
     people = lead.get(f"{BIG}/people/told").text
     who = people.split('href="/console/subscribers/')[1].split('"')[0]
-    packet = json.loads(lead.get(f"/subscribers/{who}/case.json").text)
-    assert set(packet) == {"subscriber_id", "made_time", "troubles", "notices", "contacts", "preferences"}
+    with ledger.write() as connection:
+        ledger.save_troubles(connection, [trouble_of(who)], NOW)
+    page = lead.post(f"/subscribers/{who}/case").text
+    assert "That you looked is in the audit trail" in page
+    assert "96 % sure" in lead.get(f"/subscribers/{who}").text, "as the incident's verdict is, for them too"
+    assert newest(ledger) == (AUTHOR, "case.looked_at", f"subscriber:{who}")
+    packet = json.loads(lead.post(f"/subscribers/{who}/case", data={"form": "json"}).text)
+    assert set(packet) == {"subscriber_id", "made_time", "troubles", "notices", "contacts", "preferences", "problems"}
     assert timedelta(0) == NOW - NOW.fromisoformat(packet["made_time"])
+    assert packet["problems"][0]["cause"] == "service"
+    assert lead.post("/subscribers/nobody/case").status_code == 404
+    assert lead.get("/trail").text.count("the case of") == 2
 
 
 def test_an_incident_is_published_updated_and_withdrawn(lead: httpx.Client) -> None:

@@ -47,6 +47,7 @@ def settings(request: Request, support: SupportOf, visitor: Lead) -> Response:
     now, idle = support.clock(), support.settings.console.idle
     with support.ledger.read() as connection:
         frame = framed(support, connection)
+    with support.doors.read() as connection:
         going = sessions.going(connection, now, idle) if visitor.may("admin") else []
     known = list(sections(support.settings))
     return show(request, support, visitor, "settings.html.jinja", frame, sections=known, going=going)
@@ -55,7 +56,7 @@ def settings(request: Request, support: SupportOf, visitor: Lead) -> Response:
 @router.post("/sessions/end")
 def end_sessions(support: SupportOf, visitor: Admin, name: Annotated[str, Form()]) -> Response:
     """Sign somebody out everywhere."""
-    with support.ledger.write() as connection:
+    with support.doors.write() as connection:
         ended = sessions.end_all_of(connection, name)
         detail = {"name": name[: audit.LONGEST_ACTOR], "sessions": ended}
         audit.record(connection, visitor.name, "session.ended_for", "console", detail, support.clock())

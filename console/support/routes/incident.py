@@ -14,15 +14,18 @@ from console.report.files import ReportFile, reports_of
 from console.status.draft import Draft, draft_of
 from console.support.access import Viewer, Visitor
 from console.support.reading import people as reading
+from console.support.reading.course import course
 from console.support.reading.incidents import Listed, parts
 from console.support.reading.overview import Frame
 from console.support.showing import framed, show
 from console.support.state import Support, SupportOf
+from console.support.timeline import timeline
 from console.web.errors import NotFoundError
 from incidents import cases, publications, reviews, silences
 from incidents.cases import Case
 from incidents.ledger.rows import incident_from
 from incidents.ledger.schema import incidents
+from incidents.lessons import lessons_of
 from incidents.model import Incident, TroubleKind
 from incidents.publications import Publication
 from incidents.reviews import Review
@@ -46,6 +49,7 @@ class Known:
     publication: Publication | None
     draft: Draft
     files: list[ReportFile]
+    lessons: int
     frame: Frame
 
     @property
@@ -72,7 +76,7 @@ def people(
 ) -> Response:
     """Show the people behind a count."""
     with support.ledger.read() as connection:
-        found = _incident(connection, incident_id)
+        found = incident_of(connection, incident_id)
         frame = framed(support, connection)
         listed = reading.people(connection, incident_id, reason, after, kind=kind)
     return show(
@@ -111,6 +115,10 @@ def page(
         known = _known(support, connection, incident_id)
     found = known.incident
     ids = known.ids
+    tally = support.counts.of(("tally", *ids), lambda connection: reading.tally(connection, ids))
+    came = support.counts.of(
+        ("course", *ids), lambda connection: course(connection, ids, found.onset_time, found.resolved_time)
+    )
     return show(
         request,
         support,
@@ -122,7 +130,10 @@ def page(
         incident=found,
         case=known.case,
         charts=[it for size in (WIDE, NARROW) if (it := chart_of(found, size))],
-        tally=support.counts.of(("tally", *ids), lambda connection: reading.tally(connection, ids)),
+        tally=tally,
+        course=came,
+        timeline=timeline(found, known.said, known.publication, tally.value, came.value),
+        regions_by=request.query_params.get("regions", "people"),
         after=support.counts.of(
             ("after", *ids),
             lambda connection: reading.aftermath(connection, ids, found.onset_time, found.resolved_time, now),
@@ -133,7 +144,7 @@ def page(
 
 
 def _known(support: Support, connection: Connection, incident_id: str) -> Known:
-    found = _incident(connection, incident_id)
+    found = incident_of(connection, incident_id)
     return Known(
         found,
         cases.case_of(connection, incident_id),
@@ -144,11 +155,13 @@ def _known(support: Support, connection: Connection, incident_id: str) -> Known:
         publications.of_incident(connection, incident_id),
         draft_of(found),
         reports_of(connection, incident_id),
+        len(lessons_of(connection, incident_id)),
         framed(support, connection),
     )
 
 
-def _incident(connection: Connection, incident_id: str) -> Incident:
+def incident_of(connection: Connection, incident_id: str) -> Incident:
+    """Return an incident, or raise `NotFoundError`."""
     row = connection.execute(incidents.select().where(incidents.c.incident_id == incident_id)).mappings().first()
     if row is None:
         raise NotFoundError("The ledger has no such incident.")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from console.support.access import Viewer
+from console.support.diagnosing import diagnosed
 from console.support.reading import subscriber as reading
 from console.support.showing import SEE_OTHER, framed, show
 from console.support.state import SupportOf
 from console.web.errors import NotFoundError
+from incidents.ledger import audit
 
 router = APIRouter()
 MAIL_POLICY = (
@@ -20,6 +23,7 @@ MAIL_POLICY = (
 )
 """A mail as it looks, which can run nothing, load nothing and lead nowhere."""
 NOT_FOUND = 404
+FILE = "json"
 
 
 @router.get("/subscribers")
@@ -42,17 +46,55 @@ def subscriber(request: Request, support: SupportOf, visitor: Viewer, subscriber
     with support.ledger.read() as connection:
         person = reading.person(connection, subscriber_id, after)
         frame = framed(support, connection)
+        diagnosis = [] if after else diagnosed(support, connection, subscriber_id)
     if not person.is_known and not after:
         return show(request, support, visitor, "look_up.html.jinja", frame, NOT_FOUND, who=subscriber_id)
-    return show(request, support, visitor, "subscriber.html.jinja", frame, person=person, is_first=not after)
+    return show(
+        request,
+        support,
+        visitor,
+        "subscriber.html.jinja",
+        frame,
+        person=person,
+        diagnosis=diagnosis,
+        is_first=not after,
+    )
 
 
-@router.get("/subscribers/{subscriber_id}/case.json")
-def case_packet(support: SupportOf, _visitor: Viewer, subscriber_id: str) -> Response:
-    """Hand out what an agent on the telephone needs."""
+@router.post("/subscribers/{subscriber_id}/case")
+def case_packet(
+    request: Request,
+    support: SupportOf,
+    visitor: Viewer,
+    subscriber_id: str,
+    form: Annotated[str, Form(max_length=16)] = "",
+) -> Response:
+    """Show or hand out what an agent on the telephone needs; that somebody looked is written down first."""
+    now = support.clock()
+    with support.ledger.write() as connection:
+        person = reading.person(connection, subscriber_id)
+        if not person.is_known:
+            raise NotFoundError("Nothing was ever found or decided about such a subscriber.")
+        action = "case.handed_out" if form == FILE else "case.looked_at"
+        audit.record(connection, visitor.name, action, f"subscriber:{subscriber_id}", {}, now)
     with support.ledger.read() as connection:
-        packet = reading.case_packet(connection, subscriber_id, support.clock())
-    return JSONResponse(packet, headers={"Content-Disposition": "attachment; filename=case.json"})
+        packet = reading.case_packet(connection, subscriber_id, now)
+        frame = framed(support, connection)
+        diagnosis = diagnosed(support, connection, subscriber_id)
+    packet["problems"] = [it.document for it in diagnosis]
+    if form == FILE:
+        return JSONResponse(packet, headers={"Content-Disposition": "attachment; filename=case.json"})
+    text = json.dumps(packet, indent=2, ensure_ascii=False)
+    return show(
+        request,
+        support,
+        visitor,
+        "case_packet.html.jinja",
+        frame,
+        packet=packet,
+        diagnosis=diagnosis,
+        text=text,
+    )
 
 
 @router.get("/notices/{notice_id}")

@@ -1,0 +1,130 @@
+"""Makes drills aside, one at a time, while pages go on: each is half a minute's work, in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Lock
+
+from config.settings import Settings
+
+log = logging.getLogger("prebuffer.console")
+FOLDER = Path("data/var/drills")
+"""Where drills live, as the command has it."""
+Progress = Callable[[int, int], None]
+Make = Callable[[str | None, str, datetime, Progress], str]
+"""Makes a drill of a scenario (None: any) for somebody, from now on; says how far it is, and returns its id."""
+
+
+class RehearsalError(Exception):
+    """Another drill is being made; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class Making:
+    """A drill that is being made, or could not be.
+
+    Parameters
+    ----------
+    author
+        Who asked for it.
+    share
+        How much of it is done, 0 to 1.
+    problem
+        Why it could not be made; None while it may.
+    """
+
+    author: str
+    share: float = 0.0
+    problem: str | None = None
+
+
+class Rehearsals:
+    """Makes drills, one at a time.
+
+    Parameters
+    ----------
+    make
+        Makes one; see `made_apart`.
+    """
+
+    def __init__(self, make: Make) -> None:
+        self.make = make
+        self.making: Making | None = None
+        self._lock = Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="drill")
+
+    def begin(self, scenario: str | None, author: str, now: datetime) -> None:
+        """Begin to make a drill, and return at once; the arguments are those of `Make`.
+
+        Raises
+        ------
+        RehearsalError
+            If one is being made.
+        """
+        with self._lock:
+            if self.making is not None and self.making.problem is None:
+                raise RehearsalError(f"A drill is being made already, for {self.making.author}.")
+            self.making = Making(author)
+        self._thread.submit(self._make, scenario, author, now)
+
+    def _make(self, scenario: str | None, author: str, now: datetime) -> None:
+        try:
+            self.make(scenario, author, now, self._note)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the page says so and the next may be made
+            log.warning("A drill could not be made: %s", type(error).__name__)
+            self.making = Making(author, problem="The drill could not be made. The server's log says more.")
+        else:
+            self.making = None
+
+    def _note(self, done: int, steps: int) -> None:
+        if self.making is not None:
+            self.making = replace(self.making, share=done / steps if steps else 0.0)
+
+
+def made_apart(settings: Settings, folder: Path = FOLDER) -> Make:
+    """Return what makes a drill in a process of its own, so that no page is slower for it."""
+
+    def make(scenario: str | None, author: str, now: datetime, progress: Progress) -> str:
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=_start, args=(there, settings, folder, scenario, author, now), daemon=True)
+        process.start()
+        there.close()
+        try:
+            return _heard(here, progress)
+        finally:
+            here.close()
+            process.join()
+
+    return make
+
+
+def _heard(pipe: Connection, progress: Progress) -> str:
+    """Pass on how far it is until it says its id; `EOFError` if it ends without."""
+    while True:
+        said = pipe.recv()
+        if isinstance(said, str):
+            return said
+        progress(*said)
+
+
+def _start(
+    pipe: Connection, settings: Settings, folder: Path, scenario: str | None, author: str, now: datetime
+) -> None:
+    from console import drills  # noqa: PLC0415 - only this process waits for what makes worlds to load
+
+    begun = time.monotonic()
+
+    def clock() -> datetime:
+        return now + timedelta(seconds=time.monotonic() - begun)
+
+    drill = drills.start(settings, folder, scenario, author, clock, lambda done, steps: pipe.send((done, steps)))
+    pipe.send(drill.drill_id)
