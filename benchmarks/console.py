@@ -76,7 +76,6 @@ def pages(size: Size, client: httpx.Client, rng: random.Random) -> dict[str, lis
         "people told": walked(client, f"/incidents/{HUGE}/people/told", 15),
         "people not told": [f"/incidents/{it}/people/recovered" for it in incidents],
         "a subscriber": [f"/subscribers/{it}" for it in people],
-        "case packet": [f"/subscribers/{it}/case.json" for it in people],
         "looked up": [f"/subscribers?who={it}" for it in people],
         "a notice": [f"/notices/{it}" for it in notices],
         "to review": ["/review"] * 15,

@@ -38,7 +38,7 @@ class Looked:
 
     def of(self, kind: LessonKind) -> list[Lesson]:
         """Return the lessons of a kind."""
-        return [it for it in self.lessons if it.kind is kind]
+        return [it for it in self.lessons if it.kind == kind]
 
 
 @router.get("/lessons")
