@@ -104,7 +104,7 @@ def past_notice(row: Row[Any]) -> PastNotice:
         withheld_reason=row.withheld_reason and WithheldReason(row.withheld_reason),
         lost=row.state in LOST or _outwaited(row),
         whole=row.merged_into,
-        told_time=row.settled_time if row.state == State.SENT.value else None,
+        told_time=row.settled_time if row.state in (State.SENT, State.UNKNOWN) else None,
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,6 +51,7 @@ Consents = Callable[[str, ChannelName], bool]
 """Whether the subscriber list still agrees to a channel for a subscriber_id; it may have changed since the decision."""
 HEARD = frozenset({None, State.SENDING, State.SENT, State.UNKNOWN})
 """States of a message after which its person heard it, for all we know; None is a replay, which has no outbox."""
+UNDER_WAY = frozenset({State.QUEUED, State.SENDING})
 SOON = timedelta(minutes=1)
 """When to look again at what waits for something that has no time of its own."""
 
@@ -244,7 +245,7 @@ class Standing:
     def _closed_by(self, gates: Sequence[Gate], now: datetime, policy: Policy) -> WithheldReason | None:
         """Return the reason of the first of these gates that is closed to it now."""
         recipient = Recipient(self.subscriber_id, timezone=self.row.timezone)
-        case = Case(self._trouble, recipient, self._heard, self.known.history, Counter(), policy, now)
+        case = Case(self._trouble, recipient, self._heard(now), self.known.history, Counter(), policy, now)
         passages = (gate(case, (self.channel,)) for gate in gates)
         return next((passage.reason for passage in passages if isinstance(passage, Closed)), None)
 
@@ -265,16 +266,18 @@ class Standing:
             kind=TroubleKind(row.kind),
         )
 
-    @property
-    def _heard(self) -> tuple[PastNotice, ...]:
-        """What its person has heard but for this: of what is on its way, the notice decided first goes first."""
+    def _heard(self, now: datetime) -> tuple[PastNotice, ...]:
+        """What its person has heard but for this: of what is on its way, the notice decided first goes first.
+
+        What is on its way is heard today, on whichever day it was decided.
+        """
         rows = self.known.past.get(self.subscriber_id, ())
         place = next(((row.decided_time, row.notice_id) for row in rows if row.notice_id == self.notice_id), None)
         if place is None:
             return ()
         others = (row for row in rows if row.notice_id != self.notice_id and row.withheld_reason is None)
         ahead = (row for row in others if row.state in HEARD or (row.decided_time, row.notice_id) < place)
-        return tuple(map(past_notice, ahead))
+        return tuple(replace(past_notice(row), told_time=_told_time(row, now)) for row in ahead)
 
     def wait(self, now: datetime, policy: Policy) -> Closed | None:
         """Return what puts a wanted message off, and until when; None if it may go now."""
@@ -438,3 +441,9 @@ def _past(connection: Connection, people: Sequence[str], now: datetime) -> dict[
     )
     several = of_one.group_by(notices.c.subscriber_id).having(func.count() > 1)
     return past_rows(connection, list(connection.scalars(several)), now)
+
+
+def _told_time(row: Row[Any], now: datetime) -> datetime | None:
+    """When a notice is heard: now, if it is under way."""
+    told: datetime | None = now if row.state in UNDER_WAY else past_notice(row).told_time
+    return told

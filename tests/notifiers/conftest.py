@@ -7,16 +7,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, select, update
 
 from config.remedies import read_remedies
 from incidents.ledger import schema
+from incidents.ledger.schema import incidents, notices
 from incidents.ledger.store import Ledger
 from incidents.model import Cause, Severity, Trouble, TroubleKind, Verdict
 from notifiers.compose import Brand, Composer, Contact, NoticeContext
 from notifiers.decide import decide
+from notifiers.history import load_history
 from notifiers.model import Decision, History, Policy, Recipient
+from notifiers.outbox import enqueue
+from notifiers.release import release_due
+from notifiers.rollout import ask_for_large
 from telemetry.contract import Signal
+from tests.notifiers.deciding import POLICY, WORDS
 
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
 """A Monday in London, where the person lives: well outside quiet hours."""
@@ -183,3 +189,55 @@ def context(brand) -> Callable[..., NoticeContext]:
 @pytest.fixture
 def mailbox_folder(tmp_path) -> Path:
     return tmp_path / "mailbox"
+
+
+@pytest.fixture
+def told(ledger, person):
+    """Decide on troubles as the pipeline does, and queue what is to go; return the decisions."""
+
+    def run(now, *found, policy=POLICY, **who):
+        people = {it.subscriber_id: person(subscriber_id=it.subscriber_id, **who) for it in found}
+        with ledger.write() as connection:
+            ledger.save_troubles(connection, found, now)
+            release_due(connection, now, policy=policy)
+            ask_for_large(connection, found, 0, policy, now)
+            history = load_history(connection, found, people, now, policy)
+            decisions = decide(found, people, history, policy, now)
+            words = {d.notice_id: WORDS for d in decisions if d.needs_words}
+            enqueue(connection, decisions, words, {who: f"{who}@example.net" for who in people}, now)
+            ledger.mark_decided(connection, found)
+        return decisions
+
+    return run
+
+
+@pytest.fixture
+def release(ledger):
+    def run(now, policy=POLICY, **options):
+        with ledger.write() as connection:
+            return release_due(connection, now, policy=policy, **options)
+
+    return run
+
+
+@pytest.fixture
+def set_incident(ledger):
+    def change(incident_id="i-1", **values):
+        with ledger.write() as connection:
+            connection.execute(update(incidents).where(incidents.c.incident_id == incident_id).values(values))
+
+    return change
+
+
+@pytest.fixture
+def reasons(ledger):
+    """Return every notice's reason by person and kind; a set, where all are alike."""
+
+    def look(**where):
+        query = select(notices.c.withheld_reason)
+        for name, value in where.items():
+            query = query.where(notices.c[name] == value)
+        with ledger.read() as connection:
+            return set(connection.scalars(query))
+
+    return look
