@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,9 +16,10 @@ from incidents.ledger.schema import outbox
 from incidents.ledger.store import transaction
 from notifiers.attempts import Result, begin, claim, let_go, record, retries, sweep
 from notifiers.budget import within_budget
-from notifiers.channels.contract import Channel, Receipt
+from notifiers.channels.contract import Channel
 from notifiers.errors import ChannelError, ChannelPaused, OutcomeUnknown, RateLimited, Refused
 from notifiers.events import release_unheard, settle_heard
+from notifiers.flight import Answer, Bundle, Flight
 from notifiers.model import ChannelName, Policy, WithheldReason
 from notifiers.outbox import Lease, Message, Outcome, State, cancel, put_off
 from notifiers.provider import Allowance, note, reserve, within_limit
@@ -31,8 +31,8 @@ Clock = Callable[[], datetime]
 BATCH = 1000
 """Messages leased at once: as many as one request of the largest provider can carry."""
 AT_ONCE = 64
-"""Messages marked as `sending` in one transaction. A crash leaves at most this many, or one bundle for each request in
-flight, to be settled; a larger number would spare little."""
+"""Messages marked as `sending` at a time, by all hands. A crash leaves at most so many to be settled, or a bundle for
+each hand; a larger number would spare little."""
 
 TOO_SLOW = "Not sent yet: what was before it took too long."
 
@@ -143,34 +143,23 @@ def deliver(
         Whether to stop: what is under way is waited for and recorded, what was leased is given back.
     """
     clock: Clock = now if callable(now) else lambda: now
-    run = _Run(engine, dict(channels), clock, lease or Lease(), retry, consents, policy, in_flight, halted)
-    with ThreadPoolExecutor(in_flight) as pool:
+    lease = lease or Lease()
+    with Flight(channels, in_flight, clock, lease.duration / 2) as flight:
+        run = _Run(engine, dict(channels), clock, lease, retry, consents, policy, flight, halted)
         run.settle_left_behind(unheard_after)
         while limit > 0 and not halted():
             taken, wanted = run.take(min(limit, BATCH))
-            if not taken:
+            if not taken and not run.land():
                 break
             limit -= taken
-            run.send(wanted, pool)
+            run.send(wanted)
+        run.land()
         run.finish()
     return DeliveryReport(dict(+run.states), dict(run.cancelled), dict(run.stopped), frozenset(run.refused))
 
 
-Bundle = Sequence[Message]
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What became of one bundle."""
-
-    bundle: Bundle
-    receipt: Receipt | None = None
-    error: ChannelError | None = None
-    late: bool = False
-
-    @property
-    def channel(self) -> ChannelName:
-        return self.bundle[0].channel
+Load = Sequence[Bundle]
+"""What one hand posts: bundles of one channel."""
 
 
 @dataclass
@@ -184,7 +173,7 @@ class _Run:
     retry: RetryPolicy
     consents: Consents | None
     policy: Policy | None
-    in_flight: int
+    flight: Flight
     halted: Callable[[], bool]
     states: Counter[State] = field(default_factory=Counter)
     cancelled: Counter[WithheldReason] = field(default_factory=Counter)
@@ -248,90 +237,63 @@ class _Run:
                     hold(connection, [(standing.notice_id, closed)])
         return found, waits
 
-    def send(self, wanted: Sequence[Message], pool: ThreadPoolExecutor) -> None:
-        """Send bundle by bundle; each transaction records what the last round did and begins the next."""
-        answers: list[_Answer] = []
-        for part in self._rounds(wanted):
-            begun = self._turn(answers, part)
-            answers = self._post(begun, pool)
-            if self.halted():
-                break
-        self._turn(answers, [])
+    def send(self, wanted: Sequence[Message]) -> None:
+        """Begin load after load as hands come free; the transaction that begins some records what came back, too."""
+        loads = deque(self._loads(wanted))
+        begun = 0
+        while loads and not self.halted():
+            answers = self.flight.landed(1)
+            some = [loads.popleft() for _ in range(min(self.flight.free, len(loads)))]
+            for load in self._turn(answers, some):
+                begun += sum(map(len, load))
+                self.flight.post(load)
+        if begun < len(wanted):
+            with transaction(self.engine) as connection:
+                let_go(connection, self.lease)
 
-    def _rounds(self, wanted: Sequence[Message]) -> Iterator[list[Bundle]]:
+    def land(self) -> bool:
+        """Wait for what is under way and record it; return whether there was any."""
+        answers = self.flight.landed(self.flight.hands)
+        if answers:
+            self._turn(answers, [])
+        return bool(answers)
+
+    def _loads(self, wanted: Sequence[Message]) -> Iterator[Load]:
         by_channel: defaultdict[ChannelName, list[Message]] = defaultdict(list)
         for message in wanted:
             by_channel[message.channel].append(message)
-        part: list[Bundle] = []
         for name, messages in by_channel.items():
+            load: list[Bundle] = []
             for bundle in self.channels[name].bundle(messages):
-                part.append(bundle)
-                if len(part) >= self.in_flight and sum(map(len, part)) >= AT_ONCE:
-                    yield part
-                    part = []
-        yield part
+                load.append(bundle)
+                if sum(map(len, load)) * self.flight.hands >= AT_ONCE:
+                    yield load
+                    load = []
+            if load:
+                yield load
 
-    def _turn(self, answers: Sequence[_Answer], part: Sequence[Bundle]) -> list[Bundle]:
-        """Record answers and begin the next bundles, in one transaction; return those that may go."""
+    def _turn(self, answers: Sequence[Answer], loads: Sequence[Load]) -> list[Load]:
+        """Record answers and begin the next loads, in one transaction; return what may go of them."""
         now = self.clock()
         with transaction(self.engine) as connection:
             self._record(connection, answers, now)
-            begun = self._begin(connection, part, now)
-            if not part or self.halted():
-                let_go(connection, self.lease)
-        return begun
+            allowed = [self._allowed(connection, load, now) for load in loads]
+            messages = [message for load in allowed for bundle in load for message in bundle]
+            begun = {message.message_id for message in begin(connection, messages, now, self.lease)}
+        kept = [[[m for m in bundle if m.message_id in begun] for bundle in load] for load in allowed]
+        return [going for load in kept if (going := [bundle for bundle in load if bundle])]
 
-    def _begin(self, connection: Connection, part: Sequence[Bundle], now: datetime) -> list[Bundle]:
-        going = [bundle for bundle in part if bundle[0].channel not in self.stopped]
-        allowed: list[Bundle] = []
-        for name, bundles in _by_channel(going).items():
-            granted = reserve(connection, name, len(bundles), now)
-            if granted < len(bundles):
-                self.stopped[name] = "The provider takes no more for now."
-            allowed += bundles[:granted]
-        ours = begin(connection, [message for bundle in allowed for message in bundle], now, self.lease)
-        begun = {message.message_id: message for message in ours}
-        kept = [[begun[m.message_id] for m in bundle if m.message_id in begun] for bundle in allowed]
-        return [bundle for bundle in kept if bundle]
+    def _allowed(self, connection: Connection, load: Load, now: datetime) -> Load:
+        """Return as much of a load as its provider takes now."""
+        name = load[0][0].channel
+        if name in self.stopped:
+            return []
+        granted = reserve(connection, name, len(load), now)
+        if granted < len(load):
+            self.stopped[name] = "The provider takes no more for now."
+        return load[:granted]
 
-    def _post(self, begun: Sequence[Bundle], pool: ThreadPoolExecutor) -> list[_Answer]:
-        if self.in_flight == 1 or len(begun) == 1:
-            return list(self._post_in_turn(begun))
-        shares = [begun[start :: self.in_flight] for start in range(self.in_flight)]
-        return [answer for some in pool.map(lambda share: list(self._post_in_turn(share)), shares) for answer in some]
-
-    def _post_in_turn(self, bundles: Sequence[Bundle]) -> Iterator[_Answer]:
-        """Post bundles one after the other.
-
-        Once the channel stops, or half the lease is over, the rest is not sent: another sender could soon take it for
-        lost.
-        """
-        stopped: dict[ChannelName, ChannelError] = {}
-        latest = self.clock() + self.lease.duration / 2
-        for bundle in bundles:
-            name = bundle[0].channel
-            if name in stopped or self.clock() > latest:
-                yield _Answer(bundle, error=stopped.get(name), late=name not in stopped)
-                continue
-            for answer in self._post_one(bundle):
-                if isinstance(answer.error, ChannelPaused | RateLimited):
-                    stopped[name] = answer.error
-                yield answer
-
-    def _post_one(self, bundle: Bundle) -> Iterator[_Answer]:
-        try:
-            yield _Answer(bundle, receipt=self.channels[bundle[0].channel].send(*bundle))
-        except Refused as error:
-            if len(bundle) == 1:
-                yield _Answer(bundle, error=error)
-                return
-            middle = len(bundle) // 2
-            for half in (bundle[:middle], bundle[middle:]):
-                yield from self._post_one(half)
-        except ChannelError as error:
-            yield _Answer(bundle, error=error)
-
-    def _record(self, connection: Connection, answers: Sequence[_Answer], now: datetime) -> None:
+    def _record(self, connection: Connection, answers: Sequence[Answer], now: datetime) -> None:
         results = [result for answer in answers for result in self._results(connection, answer, now)]
         record(connection, results, now)
         for result in results:
@@ -341,7 +303,7 @@ class _Run:
         for name, allowance in self._allowances(answers).items():
             note(connection, name, allowance, now)
 
-    def _allowances(self, answers: Sequence[_Answer]) -> dict[ChannelName, Allowance]:
+    def _allowances(self, answers: Sequence[Answer]) -> dict[ChannelName, Allowance]:
         """What the answers say of limits; of several, the least."""
         found: dict[ChannelName, Allowance] = {}
         for answer in answers:
@@ -352,7 +314,7 @@ class _Run:
                 found[answer.channel] = said
         return found
 
-    def _results(self, connection: Connection, answer: _Answer, now: datetime) -> Iterable[Result]:
+    def _results(self, connection: Connection, answer: Answer, now: datetime) -> Iterable[Result]:
         error, bundle = answer.error, answer.bundle
         if answer.late:
             return [Result(bundle, Outcome.PAUSED, TOO_SLOW, next_attempt_time=now)]
@@ -379,7 +341,7 @@ class _Run:
             due = min(due, message.expires_time)
         return Result([message], Outcome.RETRY, str(error), next_attempt_time=due)
 
-    def _heed(self, connection: Connection, answer: _Answer, now: datetime) -> None:
+    def _heed(self, connection: Connection, answer: Answer, now: datetime) -> None:
         """Do for the whole channel what an answer asks for."""
         match answer.error:
             case None:
@@ -407,10 +369,3 @@ class _Run:
                 channel.finish()
             except ChannelError as error:
                 self.stopped[name] = str(error)
-
-
-def _by_channel(bundles: Iterable[Bundle]) -> dict[ChannelName, list[Bundle]]:
-    found: defaultdict[ChannelName, list[Bundle]] = defaultdict(list)
-    for bundle in bundles:
-        found[bundle[0].channel].append(bundle)
-    return found

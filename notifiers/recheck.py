@@ -184,9 +184,9 @@ class Standing:
     def _objections(
         self, now: datetime, consents: Consents | None, policy: Policy | None
     ) -> Iterator[tuple[bool, WithheldReason]]:
-        row, address = self.row, self.row.address
+        row, address, is_problem = self.row, self.row.address, self.is_problem
         yield row.expires_time is not None and row.expires_time <= now, WithheldReason.EXPIRED
-        if self.is_problem:
+        if is_problem:
             yield self.affair.over or self._is_well(now, policy), WithheldReason.RECOVERED
             yield self._asked_support(now), WithheldReason.CONTACTED_SUPPORT
         else:
@@ -195,7 +195,7 @@ class Standing:
         if address is not None:
             yield not is_deliverable(address), WithheldReason.NO_ADDRESS
             yield normalised(address) in self.known.history.suppressed, WithheldReason.SUPPRESSED
-        if self.is_problem:
+        if is_problem:
             refused = self.rollout is not None and self.rollout.state is RolloutState.REFUSED
             yield refused, WithheldReason.ROLLOUT_REFUSED
             yield row.stage == Stage.FOLLOW_UP and row.notice_id in self.known.seen, WithheldReason.SEEN
