@@ -2,8 +2,10 @@
 
     python -m benchmarks.mail [--count N] [--no-browser] [--pictures FOLDER]
 
-Renders N mails (HTML, text and card) of many kinds for different people on one core, beside two baselines: the same
-with every sentence and layout rendered anew by Jinja for each mail, and with the layout compiled from MJML each time.
+Renders N mails (HTML, text and card) of many kinds in every language for different people on one core: the first
+10,000 of a process that has composed nothing yet, catalogues read and templates compiled on the way, and as many as
+asked once all kinds were seen. Beside two baselines: the same with every sentence and layout rendered anew by Jinja for
+each mail, and with the layout compiled from MJML each time. MJML judges the layout in strict mode, where it is there.
 Then opens every kind of notice in every language in Chromium, light and dark, and lets axe-core look for violations of
 WCAG 2.2 A and AA, at a telephone's width of 320 px, where nothing may scroll sideways, and with text twice as large.
 """
@@ -25,6 +27,7 @@ from config.remedies import read_remedies
 from config.settings import Settings
 from notifiers.compose import Composer
 from notifiers.context import NoticeContext
+from notifiers.language import COMPILED
 from notifiers.links import Links
 from notifiers.samples import SINCE, Sample, distinct_cases, hostile, sample, shape_cases
 from notifiers.wording import check_all
@@ -32,9 +35,14 @@ from notifiers.wording import check_all
 LINKS = Links("https://notices.lumen.example", ["a secret for measuring, never one for use"])
 AIM_MAILS_PER_S, AIM_HTML_BYTES = 10_000, 60_000
 BASELINE_MAILS = 200
+COLD_MAILS = 10_000
+"""What the aim speaks of; half of them are the first of their kind."""
+ROUNDS = 3
+"""Of each measurement: the best one counts, for what else a machine does only takes time away."""
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 NARROW_PX, WIDE_PX, HEIGHT_PX = 320, 640, 900
 AXE = Path(__file__).parents[1] / "tests" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
+MJML = AXE.parents[1] / "mjml"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 CHROMIUM_ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
@@ -62,7 +70,7 @@ def crowd(composer: Composer, count: int) -> list[NoticeContext]:
 
 
 def mails_per_s(composer: Composer, people: list[NoticeContext]) -> float:
-    """Return how many mails a core renders in a second of its time, bodies composed on the way included."""
+    """Return how many mails a core renders in a second of its time, what is composed on the way included."""
     started = time.process_time()
     for person in people:
         composer.compose(person)
@@ -77,7 +85,10 @@ def baseline_per_s(people: list[NoticeContext], *, compile_each: bool) -> float:
     for person in people[:BASELINE_MAILS]:
         if compile_each:
             composer._voices.clear()
-        composer._bodies.clear()
+            for compiled in COMPILED.values():
+                compiled.clear()
+        for kept in (composer._bodies, composer._frames, composer.remedies._found):
+            kept.clear()
         composer.compose(person)
     return BASELINE_MAILS / (time.process_time() - started)
 
@@ -146,22 +157,30 @@ def main() -> None:
     parser.add_argument("--no-browser", action="store_true")
     parser.add_argument("--pictures", type=Path)
     arguments = parser.parse_args()
+    people = crowd(composer_of(), arguments.count)
     composer = composer_of()
-    people = crowd(composer, arguments.count)
+    cold = mails_per_s(composer, people[:COLD_MAILS])
+    mails_per_s(composer, people)
     result: dict[str, Any] = {
-        "mails_per_s": round(mails_per_s(composer, people)),
+        "mails_per_s": round(max(mails_per_s(composer, people) for _ in range(ROUNDS))),
+        "cold_mails_per_s": round(cold),
         "nothing_shared_per_s": round(baseline_per_s(people, compile_each=False)),
         "compiled_each_time_per_s": round(baseline_per_s(people, compile_each=True)),
         "rendered": len(people),
         "languages": len(composer.languages.tags),
         "max_html_bytes": max_html_bytes(composer),
     }
-    checked = check_all(composer)
-    result |= {"notices_checked": checked.notices, "style_complaints": len(checked.problems)}
+    checked = check_all(composer, MJML if MJML.is_dir() else None)
+    result |= {
+        "notices_checked": checked.notices,
+        "judged_by_mjml": int(MJML.is_dir()),
+        "style_complaints": len(checked.problems),
+    }
     if not arguments.no_browser:
         result |= looked_at(composer, arguments.pictures)
     print(f"{'':28}{'measured':>12}{'aim':>12}")
-    aims = {"mails_per_s": AIM_MAILS_PER_S, "max_html_bytes": AIM_HTML_BYTES, "violations": 0, "scrolls": 0,
+    aims = {"mails_per_s": AIM_MAILS_PER_S, "cold_mails_per_s": AIM_MAILS_PER_S, "max_html_bytes": AIM_HTML_BYTES,
+            "violations": 0, "scrolls": 0,
             "style_complaints": 0}  # fmt: skip
     for name, value in result.items():
         print(f"{name:28}{value:>12,}{aims.get(name, ''):>12}")

@@ -1,9 +1,10 @@
 """Words for a decision: subject, HTML, its plain-text twin and the in-app card, in the reader's language.
 
 What a notice says comes from the catalogue of remedies (`notifiers.remedies`) and from a few sentences around it
-(``templates/notices/shell.jinja``, ``personal.jinja``), all of them translated. Notices that say the same are made from
-one *body*, composed once: subject, HTML and text with tokens such as ``[[greeting]]`` where people differ. A notice is
-its body with one person's values in place of the tokens, so that many can be made for the price of one.
+(``templates/notices/shell.jinja``, ``personal.jinja``), all of them translated. Templates are rendered once for each
+*frame*: a language, a brand, and which sentences there are; where these differ from notice to notice, and from person
+to person, a frame has tokens such as ``[[subject]]``. A notice is its frame with words in place of the tokens, so that
+it costs little more than joining them, the first of its kind too.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import mrml
-from jinja2 import Environment, FileSystemLoader, Template
+from jinja2 import DictLoader, Environment, FileSystemLoader, Template
 
 from incidents.model import TAKES_BACK, Cause, TroubleKind
 from notifiers.context import Brand, Contact, NoticeContext
 from notifiers.feedback import Verdict
 from notifiers.language import Language, Languages
-from notifiers.links import Links, with_query
+from notifiers.links import Links
 from notifiers.local_time import known_zone, zone
 from notifiers.model import Note, reference
 from notifiers.names import dialled, greeting_name, one_line
@@ -32,42 +33,20 @@ from telemetry.contract import DENIAL_CLASSES, DEVICE_TYPES, FAILURE_CLASSES, Si
 
 __all__ = ["Brand", "Composer", "Contact", "NoticeContext", "Rendered"]
 
-PERSONAL = (
-    "greeting",
-    "when",
-    "often",
-    "over",
-    "wrote",
-    "reference",
-    "chat",
-    "preferences",
-    "case",
-    "genuine",
-    "feedback",
-)
-"""What differs from person to person: the names of tokens."""
+WORDS = ("subject", "side", "todo", "next", "step1", "step2", "step3", "article_title", "article_url")
+"""What differs from notice to notice: the names of tokens."""
+PERSONAL = ("greeting", "when", "often", "over", "wrote", "reference")
+"""What differs from person to person."""
+STEPS = WORDS[4:7]
+URLS = ("chat", "preferences", "case", "genuine", "feedback")
 NAME = "[[name]]"
 """Where a greeting has the name."""
-URLS = PERSONAL[6:]
-BODIES_KEPT = 4096
-"""More than the notices that one evening needs in all languages; a bound, because languages and devices multiply."""
+BODIES_KEPT = 16_384
+"""More than there are notices in all languages; a bound, because languages and devices multiply."""
 SENTENCES_KEPT = 8192
-_TOKEN = re.compile(rf"\[\[({'|'.join(PERSONAL)})\]\]")
+_TOKEN = re.compile(rf"\[\[({'|'.join(('what', *WORDS, *PERSONAL, *URLS))})\]\]")
 _ERROR_CLASSES = frozenset(FAILURE_CLASSES + DENIAL_CLASSES)
 _SIDES = {"ltr": ("left", "right"), "rtl": ("right", "left")}
-
-
-@dataclass(frozen=True)
-class Words:
-    """One notice's own sentences, each on one line."""
-
-    subject: str
-    what: str
-    side: str
-    todo: str
-    next: str
-    steps: tuple[str, ...]
-    article: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,27 +66,61 @@ class Rendered:
     notes: tuple[Note, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Body:
-    """What many notices have in common: a subject, and HTML, text and a card with tokens, split at these."""
+class _Parts:
+    """A text split at its tokens."""
 
-    subject: str
-    html: list[str]
-    text: list[str]
+    def __init__(self, text: str) -> None:
+        self._parts = _TOKEN.split(text)
+        self._names = self._parts[1::2]
+
+    def filled(self, values: Mapping[str, str]) -> str:
+        """Return the text with values in place of its tokens; one that is not there leaves nothing."""
+        parts = self._parts.copy()
+        parts[1::2] = [values.get(name, "") for name in self._names]
+        return "".join(parts)
+
+
+class _FrameKey(NamedTuple):
+    """All that a frame depends on; of words, which ones there are."""
+
+    tag: str
+    said: frozenset[str]
+    phone: str | None
+    urls: tuple[str, ...]
+    brand: Brand
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A notice's page and its twin around its words, and what a card takes from them."""
+
+    html: _Parts
+    text: _Parts
+    action: str | None
+    answers: tuple[tuple[str, str], ...]
     card: Mapping[str, Any]
 
 
 class _BodyKey(NamedTuple):
-    """All that a body depends on."""
+    """All that the words of a notice depend on, but for its person."""
 
     tag: str
     case: Case
     wrong: str | None
     phone: str | None
     urls: tuple[str, ...]
-    service_name: str
-    reply_address: str
-    help_url: str | None
+    brand: Brand
+
+
+@dataclass(frozen=True)
+class _Body:
+    """What notices of a kind say: their frame, the words in it as text and for a page, and the card."""
+
+    frame: _Frame
+    what: _Parts
+    words: Mapping[str, str]
+    escaped: Mapping[str, str]
+    card: Mapping[str, Any]
 
 
 class Composer:
@@ -128,6 +141,7 @@ class Composer:
         self.remedies = remedies
         self.links = links
         self._bodies: dict[_BodyKey, _Body] = {}
+        self._frames: dict[_FrameKey, _Frame] = {}
         self._said: dict[tuple[object, ...], str] = {}
         self._voices: dict[str, _Voice] = {}
 
@@ -150,11 +164,12 @@ class Composer:
         urls = context.urls() | dict(context.signed(self.links) if signed is None else signed)
         body = self._body(language, context, urls)
         values = self._values(language, context, urls)
+        values["what"] = body.what.filled(values)
         return Rendered(
-            subject=body.subject,
-            html=_fill(body.html, {name: escape(value) for name, value in values.items()}),
-            text=_fill(body.text, values),
-            card=_card(body, values, urls),
+            subject=body.words["subject"],
+            html=body.frame.html.filled({**body.escaped, **{name: escape(value) for name, value in values.items()}}),
+            text=body.frame.text.filled({**body.words, **values}),
+            card=_card(language, body, values, urls),
             notes=_notes(language, context),
         )
 
@@ -169,59 +184,83 @@ class Composer:
             case=_case(context),
             wrong=context.wrong_cause if context.kind in TAKES_BACK else None,
             phone=brand.reach(context.country, no_phone=context.no_phone).phone,
-            urls=tuple(name for name in URLS if urls[name]),
-            service_name=brand.service_name,
-            reply_address=brand.reply_address,
-            help_url=brand.help_url,
+            urls=tuple([name for name in URLS if urls[name]]),
+            brand=brand,
         )
         if key not in self._bodies:
             if len(self._bodies) >= BODIES_KEPT:
                 self._bodies.clear()
-            self._bodies[key] = self._composed(language, key, brand)
+            self._bodies[key] = self._composed(language, key)
         return self._bodies[key]
 
-    def _composed(self, language: Language, key: _BodyKey, brand: Brand) -> _Body:
-        voice = self._voice(language)
-        words = self._words(language, key)
-        phone = dialled(key.phone) if key.phone and language.direction == "rtl" else key.phone
-        said = {"service_name": one_line(brand.service_name), "phone": phone, "reply_address": brand.reply_address}
-        shell = voice.shell(said | {"reference": "[[reference]]"})
-        urls = {name: f"[[{name}]]" if name in key.urls else None for name in URLS}
-        action = {"url": urls["chat"] or urls["case"], "label": shell["chat" if urls["chat"] else "case"]}
-        article = {
-            "url": brand.article_url(words.article),
-            "title": words.article and language.gettext(self.remedies.articles[words.article]),
-        }
-        answers = [{"answer": it.value, "label": shell[it.value], "url": _answer_url(urls["feedback"], it)}
-                   for it in Verdict if urls["feedback"]]  # fmt: skip
-        frame = {"words": words, "answers": answers, "shell": shell, "urls": urls, "action": action, "article": article,
-                 "greeting": "[[greeting]]", "service_name": said["service_name"]}  # fmt: skip
-        html, text = _TOKEN.split(voice.html.render(frame)), _TOKEN.split(voice.text.render(frame))
-        card = _card_of(language, key, words, self.remedies.best(key.case), shell)
-        card |= {"action": action, "article": article, "feedback": answers}
-        return _Body(words.subject, html, text, card)
+    def _composed(self, language: Language, key: _BodyKey) -> _Body:
+        remedy = self.remedies.best(key.case)
+        words = self._words(language, key, remedy)
+        said = frozenset(name for name, word in words.items() if word)
+        frame = self._frame(language, _FrameKey(key.tag, said, key.phone, key.urls, key.brand))
+        escaped = {name: str(escape(word)) for name, word in words.items()}
+        what = self._what(language, key)
+        card = {**frame.card, **_card_of(language, key, words, remedy)}
+        return _Body(frame, _Parts(what), words, escaped, card)
 
-    def _words(self, language: Language, key: _BodyKey) -> Words:
-        """Return the sentences of a notice; what differs from person to person is a token."""
-        kind, _, signal, _, device_type = key.case
-        remedy, sight = self.remedies.best(key.case), self.remedies.sight(signal)
-        said = language.gettext
+    def _frame(self, language: Language, key: _FrameKey) -> _Frame:
+        if key not in self._frames:
+            if len(self._frames) >= BODIES_KEPT:
+                self._frames.clear()
+            self._frames[key] = self._framed(language, key)
+        return self._frames[key]
+
+    def _framed(self, language: Language, key: _FrameKey) -> _Frame:
+        """Render the templates with a token for every word that there is."""
+        voice, brand = self._voice(language), key.brand
+        phone = dialled(key.phone) if key.phone and language.direction == "rtl" else key.phone
+        shell = voice.shell({"service_name": one_line(brand.name), "phone": phone, "reply_address": brand.reply_address,
+                             "reference": "[[reference]]"})  # fmt: skip
+        urls = {name: f"[[{name}]]" if name in key.urls else None for name in URLS}
+        words = {name: f"[[{name}]]" if name in key.said else "" for name in WORDS}
+        action = {"url": urls["chat"] or urls["case"], "label": shell["chat" if urls["chat"] else "case"]}
+        article = {"url": words["article_url"], "title": words["article_title"]}
+        answers = [(it.value, shell[it.value]) for it in Verdict if urls["feedback"]]
+        frame = {
+            "words": words | {"what": "[[what]]", "steps": [words[name] for name in STEPS if words[name]]},
+            "shell": shell,
+            "urls": urls,
+            "action": action,
+            "article": article,
+            "answers": [{"label": label, "url": _answer_url(urls["feedback"], it)} for it, label in answers],
+            "greeting": "[[greeting]]",
+            "service_name": shell["service"],
+        }
+        html, text = voice.html.render(frame), voice.text.render(frame)
+        card = {"help": shell["card_help"], "why": shell["why"]}
+        return _Frame(_Parts(html), _Parts(text), action["label"], tuple(answers), card)
+
+    def _words(self, language: Language, key: _BodyKey, remedy: Remedy) -> dict[str, str]:
+        """Return the sentences of a notice by their tokens, each on one line; empty ones where it has none."""
+        sight, said = self.remedies.sight(key.case[2]), language.gettext
         seen = {"seen": said(sight.seen), "again": said(sight.again)}
-        what, side = "[[over]]", remedy.side and said(remedy.side)
+        steps = {name: said(step.say) for name, step in zip(STEPS, remedy.steps, strict=False)}
+        words = dict.fromkeys(WORDS, "") | steps
+        words |= {
+            "subject": said(remedy.subject) % seen,
+            "side": remedy.side and said(remedy.side),
+            "todo": said(remedy.todo),
+            "next": said(remedy.next),
+        }
+        if (url := key.brand.article_url(remedy.article)) and remedy.article:
+            words |= {"article_title": said(self.remedies.articles[remedy.article]), "article_url": url}
+        return {name: one_line(word) for name, word in words.items()}
+
+    def _what(self, language: Language, key: _BodyKey) -> str:
+        """Return the sentence of what happened, with tokens where it differs from person to person."""
+        kind, _, signal, _, device_type = key.case
+        said = language.gettext
         if kind == TroubleKind.PROBLEM:
             where = said(self.remedies.where(device_type))
-            what = said(sight.what) % {"when": "[[when]]", "where": where} + "[[often]]"
-        elif kind in TAKES_BACK:
-            what = f"[[wrote]]{language.blank}{said(self.remedies.was_wrong(key.wrong))}"
-        return Words(
-            subject=one_line(said(remedy.subject) % seen),
-            what=one_line(what),
-            side=one_line(side),
-            todo=one_line(said(remedy.todo)),
-            next=one_line(said(remedy.next)),
-            steps=tuple(one_line(said(step.say)) for step in remedy.steps),
-            article=remedy.article,
-        )
+            return one_line(said(self.remedies.sight(signal).what) % {"when": "[[when]]", "where": where} + "[[often]]")
+        if kind in TAKES_BACK:
+            return one_line(f"[[wrote]]{language.blank}{said(self.remedies.was_wrong(key.wrong))}")
+        return "[[over]]"
 
     def _values(self, language: Language, context: NoticeContext, urls: Mapping[str, str | None]) -> dict[str, str]:
         day = time = ""
@@ -287,8 +326,9 @@ class _Voice:
     @cached_property
     def html(self) -> Template:
         source = (self.folder / "mail.mjml.jinja").read_text(encoding="utf-8")
-        page = self.language.environment(FileSystemLoader(self.folder), autoescape=True)
-        return page.from_string(mrml.to_html(turned(source, self.language.direction)).content)
+        name = f"mail.{self.language.direction}.html"
+        page = mrml.to_html(turned(source, self.language.direction)).content
+        return self.language.environment(DictLoader({name: page}), autoescape=True).get_template(name)
 
     @cached_property
     def personal(self) -> object:
@@ -307,14 +347,7 @@ def turned(mjml: str, direction: str) -> str:
 
 def _answer_url(feedback_url: str | None, answer: str) -> str:
     """Return the page of feedback with an answer marked: who opens it has said nothing yet."""
-    return with_query(feedback_url or "", answer=answer)
-
-
-def _fill(parts: list[str], values: Mapping[str, str]) -> str:
-    filled = parts.copy()
-    for index in range(1, len(parts), 2):
-        filled[index] = values.get(parts[index], "")
-    return "".join(filled)
+    return f"{feedback_url}?answer={answer}"
 
 
 def _kind(context: NoticeContext) -> TroubleKind:
@@ -337,9 +370,7 @@ def _notes(language: Language, context: NoticeContext) -> tuple[Note, ...]:
     return tuple(note for note, is_so in odd.items() if is_so)
 
 
-def _card_of(
-    language: Language, key: _BodyKey, words: Words, remedy: Remedy, shell: Mapping[str, str]
-) -> dict[str, Any]:
+def _card_of(language: Language, key: _BodyKey, words: Mapping[str, str], remedy: Remedy) -> dict[str, Any]:
     kind, cause, signal, _, _ = key.case
     return {
         "kind": kind,
@@ -347,29 +378,29 @@ def _card_of(
         "cause": cause,
         "language": language.tag,
         "direction": language.direction,
-        "title": words.subject,
-        "body": f"{words.what}{language.blank}{words.side}".rstrip(),
+        "title": words["subject"],
         "needed": remedy.needed.value,
-        "todo": words.todo,
-        "steps": list(words.steps),
-        "next": words.next,
-        "help": shell["card_help"],
-        "why": shell["why"],
+        "todo": words["todo"],
+        "steps": [words[name] for name in STEPS if words[name]],
+        "next": words["next"],
+        "article": {"url": words["article_url"] or None, "title": words["article_title"] or None},
     }
 
 
-def _card(body: _Body, values: Mapping[str, str], urls: Mapping[str, str | None]) -> dict[str, Any]:
+def _card(language: Language, body: _Body, values: Mapping[str, str], urls: Mapping[str, str | None]) -> dict[str, Any]:
     """Return the card of one person."""
-    card = dict(body.card)
-    action = card["action"]
-    return card | {
-        "body": _TOKEN.sub(lambda token: values.get(token[1], ""), card["body"]),
+    page = urls["feedback"]
+    return {
+        **body.card,
+        "body": f"{values['what']}{language.blank}{body.words['side']}".rstrip(),
         "reference": values["reference"],
-        "action": {"label": action["label"], "url": urls["chat"] or urls["case"]},
+        "action": {"label": body.frame.action, "url": urls["chat"] or urls["case"]},
         "chat_url": urls["chat"],
         "preferences_url": urls["preferences"],
         "case_url": urls["case"],
         "genuine_url": urls["genuine"],
-        "feedback_url": urls["feedback"],
-        "feedback": [it | {"url": _answer_url(urls["feedback"], it["answer"])} for it in card["feedback"]],
+        "feedback_url": page,
+        "feedback": [
+            {"answer": answer, "label": label, "url": _answer_url(page, answer)} for answer, label in body.frame.answers
+        ],
     }

@@ -29,6 +29,8 @@ class Contact:
 
 
 NOBODY = Contact()
+UNNAMED = "your streaming service"
+"""What a service is called that was given no name; readers find it in their own language."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Brand:
         What is different by country (ISO 3166-1 code and ways): a free number is no use abroad.
     """
 
-    service_name: str = "your streaming service"
+    service_name: str = UNNAMED
     chat_url: str | None = None
     phone: str | None = None
     preferences_url: str | None = None
@@ -66,6 +68,11 @@ class Brand:
         """Return the ways that work for somebody of a country."""
         own = self._by_country.get(country or "", NOBODY)
         return Contact(None if no_phone else own.phone or self.phone, own.chat_url or self.chat_url)
+
+    @property
+    def name(self) -> str:
+        """The service's name; nothing where it has none."""
+        return "" if self.service_name == UNNAMED else self.service_name
 
     @cached_property
     def _by_country(self) -> dict[str, Contact]:

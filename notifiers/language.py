@@ -19,13 +19,15 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import CodeType
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time, match_skeleton
 from babel.messages import Catalog
 from babel.messages.pofile import PoFileError, read_po
 from babel.numbers import format_decimal
-from jinja2 import BaseLoader, Environment, StrictUndefined
+from jinja2 import BaseLoader, BytecodeCache, Environment, StrictUndefined
+from jinja2.bccache import Bucket
 
 SOURCE_LANGUAGE = "en"
 """What the sentences in templates are written in."""
@@ -45,6 +47,8 @@ MOMENTS_KEPT = 8192
 """More than the minutes of a day in five languages: each is formatted once."""
 MAX_LOCALE_LENGTH = 35
 """As in the contract: no language tag in use is longer."""
+TEMPLATES_KEPT = 256
+"""More than there are templates; a bound, because a preview compiles each file as often as it is saved."""
 ANSWERS_KEPT = 1024
 """More than there are locales in use; a bound, because they come from outside."""
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
@@ -53,6 +57,28 @@ _PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]")
 _CONTEXT = "\x04"
 
 Plural = Callable[[int], int]
+
+
+class _Compiled(BytecodeCache):
+    """Templates compiled once for all languages: a sentence is looked up when it is rendered, not before."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if len(self._codes) >= TEMPLATES_KEPT:
+            self._codes.clear()
+        if bucket.code is not None:
+            self._codes[bucket.key, bucket.checksum] = bucket.code
+
+    def clear(self) -> None:
+        self._codes.clear()
+
+
+COMPILED = {autoescape: _Compiled() for autoescape in (False, True)}
 
 
 class CatalogueError(Exception):
@@ -96,12 +122,12 @@ class Language:
     catalogues: tuple[Catalogue, ...] = ()
     known: bool = True
 
-    @property
+    @cached_property
     def direction(self) -> str:
         """``ltr`` or ``rtl``; goes into ``dir=``."""
         return str(self.locale.text_direction)
 
-    @property
+    @cached_property
     def blank(self) -> str:
         """What stands between two sentences."""
         return "" if primary(self.tag) in UNSPACED else " "
@@ -144,6 +170,7 @@ class Language:
             loader=loader,
             autoescape=autoescape,  # noqa: S701  plain text is not escaped; pages are
             undefined=StrictUndefined,
+            bytecode_cache=COMPILED[autoescape],
             extensions=["jinja2.ext.i18n"],
             trim_blocks=True,
             lstrip_blocks=True,
@@ -161,7 +188,10 @@ class Language:
         return environment
 
     def _find(self, key: str, count: int | None = None) -> str | None:
-        return next((found for c in self.catalogues if (found := c.find(key, count)) is not None), None)
+        for catalogue in self.catalogues:
+            if (found := catalogue.find(key, count)) is not None:
+                return found
+        return None
 
 
 class Languages:

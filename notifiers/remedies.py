@@ -123,15 +123,25 @@ class Remedies:
 
     def best(self, case: Case) -> Remedy:
         """Return what is said of a notice: each field by the most specific entry that has it, then the first."""
-        said: dict[str, Any] = {}
-        for entry in self._by_rank:
-            if entry.holds(case):
-                said = {**entry.said, **said}
-        return Remedy(**said)
+        found = self._found.get(case)
+        if found is None:
+            said: dict[str, Any] = {}
+            for entry in self._by_rank[case[0]]:
+                if entry.holds(case):
+                    said = {**entry.said, **said}
+            found = self._found[case] = Remedy(**said)
+        return found
 
     @cached_property
-    def _by_rank(self) -> list[Entry]:
-        return sorted(self.entries, key=lambda entry: -len(entry.when))
+    def _found(self) -> dict[Case, Remedy]:
+        """What was looked for once; there are some thousand cases at the most, for a case's aspects are our own."""
+        return {}
+
+    @cached_property
+    def _by_rank(self) -> Mapping[str, list[Entry]]:
+        """The entries for each kind of notice, those that name most first."""
+        ranked = sorted(self.entries, key=lambda entry: -len(entry.when))
+        return {kind: [it for it in ranked if kind in it.when["kind"]] for kind in TroubleKind}
 
     def sight(self, signal: str) -> Sight:
         """Return what a person saw of a signal, known or not."""
