@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Index, MetaData, text
+from sqlalchemy.schema import CreateIndex, DropIndex
 
 from incidents.ledger import schema
 from incidents.ledger.casework import notice_traits
@@ -62,20 +64,47 @@ class Words:
         """Return a text as JSON."""
         return value if self.is_sqlite else f"({value})::json"
 
+    def numbers(self, count: int) -> str:
+        """Return a table ``n`` of the numbers ``i`` below a count, to stand before a statement."""
+        if self.is_sqlite:
+            return f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {count})"
+        return f"WITH n(i) AS (SELECT * FROM generate_series(0, {count - 1}))"
+
 
 def make(ledger: Ledger, size: Size) -> None:
-    """Fill an empty ledger, without its indexes, and build these after."""
-    with ledger.write() as connection:
-        say = Words(connection.dialect.name)
+    """Fill an empty ledger, without its indexes, and build these after: nothing is safe until it is done."""
+    dialect = ledger.engine.dialect
+    say = Words(dialect.name)
+    ledger.close()  # no other connection may be there when SQLite's journal changes
+    with closing(ledger.engine.raw_connection()) as connection:
+        cursor = connection.cursor()
+        if not say.is_sqlite:
+            connection.driver_connection.autocommit = True  # type: ignore[union-attr]
         for index in _indexes():
-            index.drop(connection)
-        for statement in _statements(say, size):
-            connection.connection.cursor().execute(statement)  # as it is: colons and per cents are no parameters
+            cursor.execute(str(DropIndex(index).compile(dialect=dialect)))
+        for statement in (*_BEFORE[dialect.name], *_statements(say, size)):
+            cursor.execute(statement)  # as it is: colons and per cents are no parameters
         for index in _indexes():
-            index.create(connection)
-    with ledger.engine.connect() as connection:
-        autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
-        autocommit.execute(text("ANALYZE" if say.is_sqlite else "VACUUM ANALYZE"))
+            cursor.execute(str(CreateIndex(index).compile(dialect=dialect)))
+        for statement in _AFTER[dialect.name]:
+            cursor.execute(statement)
+    ledger.close()
+
+
+_BEFORE = {
+    "sqlite": (
+        *("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA foreign_keys = OFF"),
+        *("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA cache_size = -2000000", "PRAGMA threads = 2"),
+    ),
+    "postgresql": (
+        *("SET session_replication_role = replica", "SET maintenance_work_mem = '1GB'"),
+        *("SET work_mem = '256MB'", "SET jit = off"),
+    ),
+}
+_AFTER = {
+    "sqlite": ("ANALYZE", "PRAGMA locking_mode = NORMAL", "PRAGMA journal_mode = WAL", "SELECT 1 FROM incidents"),
+    "postgresql": ("VACUUM ANALYZE", "CHECKPOINT"),
+}
 
 
 def forget_indexes(connection: Connection) -> None:
@@ -95,10 +124,6 @@ def _indexes() -> Iterator[Index]:
     tables = (schema.incidents, schema.notices, schema.outbox, schema.troubles, schema.contacts, notice_traits)
     for table in tables:
         yield from sorted(table.indexes, key=_name)
-
-
-def _numbers(count: int) -> str:
-    return f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {count})"
 
 
 def _statements(say: Words, size: Size) -> Iterator[str]:
@@ -122,7 +147,7 @@ def _incidents(say: Words, size: Size) -> str:
     alternatives = f'\'[{{"cohort": \' || {cohort} || \', "surprise": 40.0, "share": 0.9}}]\''
     evidence = say.json("'[\"Evidence of some length that says why we think so.\"]'")
     resolved = f"CASE WHEN i >= {size.incidents - 30} THEN NULL ELSE {say.time(f'i * {gap} + 9000')} END"
-    return f"""{_numbers(size.incidents)}
+    return f"""{say.numbers(size.incidents)}
         INSERT INTO incidents (incident_id, signal, cohort, onset_time, detected_time, resolved_time, severity,
             affected_subscribers, cause, cause_probability, evidence, observed, expected, sessions, surprise,
             alternatives, chart, updated_time, settled)
@@ -163,7 +188,7 @@ def _notices(say: Words, size: Size) -> str:
         "CASE WHEN i % 10 < 7 THEN NULL WHEN i % 10 = 7 THEN 'no_consent' "
         "WHEN i % 50 = 8 THEN 'holdout' ELSE 'recovered' END"
     )
-    return f"""{_numbers(size.notices)}
+    return f"""{say.numbers(size.notices)}
         INSERT INTO notices (notice_id, subscriber_id, episode, kind, decided_time, problem, cause, incident_id,
             channel, withheld_reason, expires_time)
         SELECT {say.key("i")}, 'sub-' || {say.key(f"i % {SUBSCRIBERS}")}, {_of(say, size)}, 'problem',
@@ -193,14 +218,14 @@ def _troubles(say: Words, size: Size) -> str:
 
 
 def _traits(say: Words, size: Size) -> str:
-    return f"""{_numbers(size.huge)}
+    return f"""{say.numbers(size.huge)}
         INSERT INTO notice_traits (notice_id, region, language, device_type)
         SELECT {say.key("i")}, 'US-' || (i % 50), 'en', 'web' FROM n"""
 
 
 def _contacts(say: Words, count: int) -> str:
     span = DAYS * 86400 // max(count, 1)
-    return f"""{_numbers(count)}
+    return f"""{say.numbers(count)}
         INSERT INTO contacts (contact_id, subscriber_id, contacted_time, channel, reason)
         SELECT {say.key("i")}, 'sub-' || {say.key(f"(i * 7) % {SUBSCRIBERS}")}, {say.time(f"i * {span}")}, 'chat',
             'playback' FROM n"""

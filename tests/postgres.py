@@ -75,17 +75,18 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def serve(folder: Path, binaries: Path) -> Iterator[Server]:
-    """Run a server in an empty folder until the block ends."""
+def serve(folder: Path, binaries: Path, *options: str) -> Iterator[Server]:
+    """Run a server until the block ends, in an empty folder or in one that it ran in before; options as ``a=b``."""
     who = {"user": NOT_ROOT, "group": NOT_ROOT, "extra_groups": []} if os.geteuid() == 0 else {}
     if who:
         shutil.chown(folder, NOT_ROOT, NOT_ROOT)
     folder.chmod(0o755)
     data = folder / "data"
     make = [binaries / "initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "-D", data]
-    subprocess.run([*make, "--locale=C.UTF-8"], cwd=folder, check=True, capture_output=True, **who)
-    options = [part for option in FAST for part in ("-c", option)]
-    command = [binaries / "postgres", "-D", data, "-k", folder, *options]
+    if not data.exists():
+        subprocess.run([*make, "--locale=C.UTF-8"], cwd=folder, check=True, capture_output=True, **who)
+    chosen = [part for option in (*FAST, *options) for part in ("-c", option)]
+    command = [binaries / "postgres", "-D", data, "-k", folder, *chosen]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, **who)
     try:
@@ -93,7 +94,7 @@ def serve(folder: Path, binaries: Path) -> Iterator[Server]:
         wait_for(server, process)
         yield server
     finally:
-        process.send_signal(signal.SIGQUIT)
+        process.send_signal(signal.SIGINT)
         process.wait(PATIENCE_S)
 
 
