@@ -109,7 +109,7 @@ _AFTER = {
 
 def forget_indexes(connection: Connection) -> None:
     """Take away the indexes that the console's pages are made quick by: for the baseline."""
-    wanted = {"ix_notices_of_incident", "ix_incidents_affected_subscribers", "ix_notices_subscriber_id_decided_time"}
+    wanted = {"ix_notices_of_incident", "ix_incidents_listed", "ix_notices_subscriber_id_decided_time"}
     for index in _indexes():
         if index.name in wanted or _name(index) in wanted:
             index.drop(connection)
@@ -150,17 +150,19 @@ def _incidents(say: Words, size: Size) -> str:
     return f"""{say.numbers(size.incidents)}
         INSERT INTO incidents (incident_id, signal, cohort, onset_time, detected_time, resolved_time, severity,
             affected_subscribers, cause, cause_probability, evidence, observed, expected, sessions, surprise,
-            alternatives, chart, updated_time, settled)
+            alternatives, chart, updated_time, settled, words)
         SELECT 'inc-' || {say.key("i")}, {signal}, {say.json(cohort)}, {say.time(f"i * {gap}")},
             {say.time(f"i * {gap} + 900")}, {resolved}, CASE WHEN i % 9 = 0 THEN 'major' ELSE 'minor' END,
             90 + i % 400, CASE i % 3 WHEN 0 THEN 'service' WHEN 1 THEN 'isp' ELSE 'app' END, 0.9,
             {evidence}, 80.0, 5.0, 600, 60.0,
-            {say.json(alternatives)}, {say.json(chart)}, {say.time(f"i * {gap} + 9000")}, {_false(say)}
+            {say.json(alternatives)}, {say.json(chart)}, {say.time(f"i * {gap} + 9000")}, {_false(say)},
+            'cdn cdn-' || (i % 40) || ' isp network ' || (i % 500) || ' region us-' || (i % 50)
         FROM n"""
 
 
 def _huge(say: Words, size: Size) -> str:
-    columns = "cause, cause_probability, evidence, observed, expected, sessions, surprise, alternatives, chart, settled"
+    verdict = "cause, cause_probability, evidence, observed, expected, sessions, surprise, alternatives"
+    columns = f"{verdict}, chart, settled, words"
     return f"""INSERT INTO incidents (incident_id, signal, cohort, onset_time, detected_time, severity,
             affected_subscribers, updated_time, {columns})
         SELECT '{HUGE}', signal, cohort, {say.time(str(DAYS * 86400 - 7200))}, {say.time(str(DAYS * 86400 - 6600))},

@@ -210,9 +210,8 @@ def _counts(connection: Connection, ids: Sequence[str]) -> list[RowMapping]:
 
 
 def _waiting(connection: Connection, ids: Sequence[str]) -> int:
-    undecided = (
-        troubles.c.incident_id.in_(ids) & troubles.c.decided.is_(False) & (troubles.c.kind == TroubleKind.PROBLEM.value)
-    )
+    about = func.coalesce(troubles.c.incident_id, "").in_(ids)  # by the index of who is undecided: they are few
+    undecided = about & troubles.c.decided.is_(False) & (troubles.c.kind == TroubleKind.PROBLEM.value)
     query = select(func.count(troubles.c.subscriber_id.distinct())).where(undecided)
     return connection.scalar(query) or 0
 

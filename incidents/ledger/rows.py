@@ -15,6 +15,8 @@ from telemetry.contract import Signal
 from telemetry.time import utc
 
 Row = Mapping[str, Any] | RowMapping
+MOST_LETTERS = 400
+"""Of a group that a search looks at: PostgreSQL's indexes take rows of up to 2,700 bytes."""
 
 
 def incident_row(incident: Incident) -> dict[str, Any]:
@@ -38,7 +40,14 @@ def incident_row(incident: Incident) -> dict[str, Any]:
         "merged_into": incident.merged_into,
         "updated_time": incident.updated_time,
         "settled": incident.settled,
+        "words": words_of(incident.cohort),
     }
+
+
+def words_of(cohort: Cohort) -> str:
+    """Return a group's names and values in small letters, for a search: no more than an index takes."""
+    words = " ".join(f"{name} {value}" for name, value in cohort.values).lower().replace("\x00", "")
+    return words.encode(errors="ignore").decode()[:MOST_LETTERS]
 
 
 def incident_from(row: Row) -> Incident:

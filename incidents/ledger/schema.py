@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -79,11 +80,17 @@ incidents = Table(
     Column("merged_into", String(64), ForeignKey("incidents.incident_id")),
     Column("updated_time", UtcTime, nullable=False),
     Column("settled", Boolean, nullable=False, server_default=false()),
+    Column("words", Text, nullable=False, server_default=text("''")),
     Index(None, "resolved_time"),
-    Index(None, "detected_time"),
-    Index(None, "affected_subscribers"),
+    Index(
+        "ix_incidents_listed",
+        *("detected_time", "incident_id", "signal", "severity", "cause", "resolved_time", "merged_into"),
+        *("affected_subscribers", "words"),
+    ),
     Index(None, "merged_into"),
 )
+"""`words` is the group in small letters, as far as a search looks at it. A list is filtered by an index alone: a row
+itself is long, for it has a chart."""
 
 troubles = Table(
     "troubles",
@@ -130,10 +137,10 @@ notices = Table(
     UniqueConstraint("subscriber_id", "episode", "kind"),
     Index(
         "ix_notices_of_incident",
-        *("incident_id", "kind", "withheld_reason", "channel", "decided_time", "subscriber_id"),
+        *("incident_id", "kind", "withheld_reason", "channel", "decided_time", "subscriber_id", "notice_id"),
     ),
     Index(None, "subscriber_id", "decided_time"),
-    Index(None, "decided_time"),
+    Index(None, "decided_time", "kind", "withheld_reason"),
     Index(None, "withheld_reason", "release_time"),
 )
 """Decisions to tell somebody something, withheld ones included: the row stays, its reason says why.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, Row, String, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, or_, select
 
 from console.support.paging import PAGE_ROWS, Page, beyond, page_of
 from detectors.finding import Cohort
@@ -87,6 +86,10 @@ class Listed:
 
 _WHOLE = func.coalesce(incidents.c.merged_into, "") == ""
 """Part of no other. Nearly all are: written so, SQLite does not think that the index of parts would find them."""
+_WITHOUT_A_WORD = (
+    ~exists().where(cases.c.incident_id == incidents.c.incident_id, cases.c.verdict.is_not(None)),
+    ~exists().where(expected_incidents.c.incident_id == incidents.c.incident_id),
+)
 _COLUMNS = (
     *(incidents.c[name] for name in ("incident_id", "signal", "cohort", "onset_time", "detected_time")),
     *(incidents.c[name] for name in ("resolved_time", "severity", "affected_subscribers", "cause")),
@@ -112,12 +115,19 @@ def listed(connection: Connection, wanted: Wanted, after: str = "", limit: int =
     latest = wanted.order is Order.LATEST
     key = ("detected_time", "incident_id") if latest else ("affected_subscribers", "incident_id")
     columns = [incidents.c[name] for name in key]
+    falling = [column.desc() for column in columns]
+    found = (
+        select(incidents.c.incident_id)
+        .where(*_conditions(connection, wanted), beyond(after, columns, falling=True))
+        .order_by(*falling)
+        .limit(limit + 1)
+        .subquery()
+    )
     query = (
         select(*_COLUMNS)
+        .join(found, found.c.incident_id == incidents.c.incident_id)
         .outerjoin(cases, cases.c.incident_id == incidents.c.incident_id)
-        .where(*_conditions(connection, wanted), beyond(after, columns, falling=True))
-        .order_by(*(column.desc() for column in columns))
-        .limit(limit + 1)
+        .order_by(*falling)
     )
     rows = [_listed(row) for row in connection.execute(query)]
     return page_of(rows, limit, *key)
@@ -131,8 +141,8 @@ def open_count(connection: Connection) -> int:
 
 def unreviewed_count(connection: Connection, now: datetime) -> int:
     """Return how many incidents wait for a lead's word."""
-    query = select(func.count()).select_from(incidents.outerjoin(cases, cases.c.incident_id == incidents.c.incident_id))
-    return connection.scalar(query.where(*_unreviewed(now), _WHOLE)) or 0
+    query = select(func.count()).select_from(incidents).where(*_unreviewed(now), _WHOLE)
+    return connection.scalar(query) or 0
 
 
 def parts(connection: Connection, incident_id: str) -> list[Listed]:
@@ -147,12 +157,7 @@ def parts(connection: Connection, incident_id: str) -> list[Listed]:
 
 
 def _unreviewed(now: datetime) -> Sequence[ColumnElement[bool]]:
-    expected = select(expected_incidents.c.incident_id)
-    return (
-        incidents.c.detected_time >= now - REVIEWED_WITHIN,
-        cases.c.verdict.is_(None),
-        incidents.c.incident_id.not_in(expected),
-    )
+    return (incidents.c.detected_time >= now - REVIEWED_WITHIN, *_WITHOUT_A_WORD)
 
 
 def _conditions(connection: Connection, wanted: Wanted) -> list[ColumnElement[bool]]:
@@ -163,7 +168,7 @@ def _conditions(connection: Connection, wanted: Wanted) -> list[ColumnElement[bo
     elif wanted.state is State.OVER:
         conditions.append(table.resolved_time.is_not(None))
     elif wanted.state is State.UNREVIEWED:
-        conditions += [cases.c.verdict.is_(None), table.incident_id.not_in(select(expected_incidents.c.incident_id))]
+        conditions += _WITHOUT_A_WORD
     for column, value in ((table.signal, wanted.signal), (table.severity, wanted.severity)):
         if value is not None:
             conditions.append(column == value.value)
@@ -177,10 +182,10 @@ def _conditions(connection: Connection, wanted: Wanted) -> list[ColumnElement[bo
 
 
 def _matching(connection: Connection, text: str) -> list[ColumnElement[bool]]:
-    """Return the condition for each word that it is part of the id or of the group, as the group's JSON is stored."""
+    """Return the condition for each word that it is part of the id or of the group."""
     place = func.strpos if connection.dialect.name == "postgresql" else func.instr
-    group, key = func.lower(cast(incidents.c.cohort, String)), func.lower(incidents.c.incident_id)
-    words = [json.dumps(word)[1:-1].lower() for word in text[:LONGEST_SEARCH].split()]
+    key, group = func.lower(incidents.c.incident_id), incidents.c.words
+    words = text[:LONGEST_SEARCH].replace("\x00", "").lower().split()
     return [or_(place(group, word) > 0, place(key, word) > 0) for word in words]
 
 
