@@ -123,10 +123,10 @@ def today(connection: Connection, now: datetime) -> Today:
     """Count the notices that were decided on since midnight UTC, and what waits."""
     midnight = datetime.combine(now.date(), time(), now.tzinfo)
     of = (notices.c.decided_time >= midnight) & (notices.c.kind == TroubleKind.PROBLEM.value)
-    reason = notices.c.withheld_reason
+    reason = func.coalesce(notices.c.withheld_reason, "")  # else SQLite reads all there ever was, in order of reasons
     query = select(reason, func.count()).where(of).group_by(reason).order_by(func.count().desc())
     queued = select(func.count()).select_from(outbox).where(outbox.c.state == "queued")
-    rows = tuple((row[0], row[1]) for row in connection.execute(query))
+    rows = tuple((row[0] or None, row[1]) for row in connection.execute(query))
     return Today(rows, connection.scalar(queued) or 0)
 
 

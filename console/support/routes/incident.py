@@ -115,9 +115,14 @@ def page(
         known = _known(support, connection, incident_id)
     found = known.incident
     ids = known.ids
-    tally = support.counts.of(("tally", *ids), lambda connection: reading.tally(connection, ids))
-    came = support.counts.of(
-        ("course", *ids), lambda connection: course(connection, ids, found.onset_time, found.resolved_time)
+    tally, came, after = support.counts.each(
+        {
+            ("tally", *ids): lambda connection: reading.tally(connection, ids),
+            ("course", *ids): lambda connection: course(connection, ids, found.onset_time, found.resolved_time),
+            ("after", *ids): lambda connection: reading.aftermath(
+                connection, ids, found.onset_time, found.resolved_time, now
+            ),
+        }
     )
     return show(
         request,
@@ -134,10 +139,7 @@ def page(
         course=came,
         timeline=timeline(found, known.said, known.publication, tally.value, came.value),
         regions_by=request.query_params.get("regions", "people"),
-        after=support.counts.of(
-            ("after", *ids),
-            lambda connection: reading.aftermath(connection, ids, found.onset_time, found.resolved_time, now),
-        ),
+        after=after,
         problem=problem,
         typed=typed or {},
     )
