@@ -24,7 +24,7 @@ PATIENCE_S = 0.08
 """How long a page waits for a count: with all else it must be there within a fifth of a second."""
 COUNTERS = 4
 """How many count at once: a million people behind one page must not keep the counts of another waiting."""
-NICENESS = 10
+NICENESS = 5
 KEPT = 512
 LEAST_AGE_S, AGE_BY_COST = 1.0, 20.0
 """A count is made anew when it is older than 20 times what it took: counting takes a twentieth of the time at most."""

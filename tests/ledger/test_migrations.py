@@ -6,7 +6,7 @@ import sys
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
 from incidents.ledger import schema
 from incidents.ledger.store import Ledger, migrations
@@ -56,6 +56,21 @@ def test_a_memory_ledger_works_too(incident):
         with ledger.write() as connection:
             ledger.save_incidents(connection, [incident])
         assert ledger.incidents() == [incident]
+
+
+def test_incidents_from_before_are_found_by_their_words(empty_url):
+    with Ledger(empty_url) as ledger:
+        with ledger.write() as connection:
+            command.upgrade(migrations(connection), "0011")
+            connection.exec_driver_sql(
+                "INSERT INTO incidents (incident_id, signal, cohort, onset_time, detected_time, severity,"
+                " affected_subscribers, cause, cause_probability, evidence, observed, expected, sessions, surprise,"
+                " alternatives, chart, updated_time) VALUES ('inc-1', 'buffering', '{\"cdn\": \"CDN-\\u00c4mber\"}',"
+                " '2026-03-09', '2026-03-09', 'major', 1, 'service', 1, '[]', 1, 1, 1, 1, '[]', '[]', '2026-03-09')"
+            )
+        ledger.upgrade()
+        with ledger.read() as connection:
+            assert connection.scalar(select(schema.incidents.c.words)) == "cdn cdn-ämber"
 
 
 def test_messages_keep_what_is_in_them_when_their_key_changes(empty_url):

@@ -23,7 +23,7 @@ from notifiers import rollout
 from tests.browser import ARGUMENTS, AXE, CHROMIUM, RULES
 from tests.console.conftest import SMALL
 from tests.serving import serving
-from tests.support.conftest import HASH, PASSWORD
+from tests.support.conftest import HASH, PASSWORD, patient
 
 PAGES = (
     "/",
@@ -98,7 +98,7 @@ def run() -> tuple[dict[str, int], int]:
         with Ledger(f"sqlite:///{path}", durable=False) as ledger:
             world, found = world_of(ledger), 0
             now = max(it.updated_time for it in ledger.incidents()) + timedelta(minutes=3)
-            with serving(make_app(settings, ledger, lambda: now)) as url:
+            with serving(patient(make_app(settings, ledger, lambda: now))) as url:
                 _, page, _ = signed_in(browser, f"{url}/console/")
                 for address in addresses(page, f"{url}/console/"):
                     page.goto(address)

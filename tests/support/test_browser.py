@@ -16,7 +16,7 @@ from config.settings import Settings
 from console.web import make_app
 from incidents.ledger.store import Ledger
 from tests.serving import serving, wait_for
-from tests.support.conftest import fill
+from tests.support.conftest import fill, patient
 from tests.support.lead_day import addresses, evening_in, signed_in, world_of
 
 pytestmark = pytest.mark.browser
@@ -53,7 +53,7 @@ def world(ledger: Ledger) -> World:
 @pytest.fixture
 def overview(ledger: Ledger, settings: Settings) -> Iterator[str]:
     now = max(it.updated_time for it in ledger.incidents()) + timedelta(minutes=3)
-    with serving(make_app(settings, ledger, lambda: now)) as url:
+    with serving(patient(make_app(settings, ledger, lambda: now))) as url:
         yield f"{url}/console/"
 
 
