@@ -295,7 +295,7 @@ def prices() -> tuple[float, float]:
     """Return the nats that a delivery network must show, and the dearest cohort of three dimensions."""
     index = CohortIndex()
     index.units(Market.draw(LEAVES, np.random.default_rng(LUCK)).leaves)
-    found = Prices.of(index, np.ones(len(index)), WatchRule().margin_nats, len(PLAYBACK_SIGNALS))
+    found = Prices.of(index, np.ones(len(index)), WatchRule().margin_nats, len(PLAYBACK_SIGNALS), np.zeros(0))
     return found.price((DIMENSIONS.index("cdn"),)), found.dearest[3]
 
 

@@ -100,6 +100,11 @@ class CohortScan:
         """Return what was due of each unit over the longest horizon."""
         return np.asarray(self._expected[:units].sum(axis=1), dtype=float)
 
+    @property
+    def oldest_slot(self) -> int:
+        """The first slot that the longest horizon reaches."""
+        return (self._newest - max(HORIZONS) + 1) * SLOTS_PER_BUCKET
+
     def _trailing(self, ring: NDArray[np.float32], rows: NDArray[np.int64]) -> Array:
         """Sums over the trailing horizons, shape (rows, horizons)."""
         place, mine = self._newest % ring.shape[1], ring[rows]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.cohorts import NO_COHORT, CohortIndex, distinct_rows
+from detectors.cohorts import NO_COHORT, TITLE, CohortIndex, distinct_rows
 from detectors.evidence import Array, Evidence
-from detectors.observations import SIGNALS, Flags, Observations
+from detectors.observations import MISSING, SIGNALS, Flags, Observations
 from detectors.rates import RateModel
 
 
@@ -33,6 +33,9 @@ class Recent:
         Fresh impairments due, shape (n, 4).
     explained
         Whether a known incident accounts for the row's signal, shape (n, 4).
+    titles
+        Titles that are watched, by code: those of which anybody was struck. Of the others nothing could be said, and a
+        catalogue may have a hundred thousand.
     """
 
     def __init__(self, model: RateModel, index: CohortIndex, memory_slots: int) -> None:
@@ -42,6 +45,14 @@ class Recent:
         self.rows = Observations.empty()
         self.expected: Array = np.zeros((0, len(SIGNALS)))
         self.explained: Flags = np.zeros((0, len(SIGNALS)), bool)
+        self.titles: NDArray[np.bool_] = np.zeros(0, bool)
+
+    def unwatched_titles(self, first_slot: int) -> Array:
+        """Return what is due of each title that is not watched since a slot, by signal, shape (titles, 4)."""
+        rows = (self.rows.slot >= first_slot) & (self.rows.codes[:, TITLE] != MISSING)
+        rows[rows] = ~self.titles[self.rows.codes[rows, TITLE]]
+        due = np.where(self.explained[rows], 0.0, self.expected[rows])
+        return np.column_stack([np.bincount(self.rows.codes[rows, TITLE], column) for column in due.T])
 
     def update(
         self,
@@ -76,12 +87,36 @@ class Recent:
         rows = Observations.concat([stay, changed]).with_fresh(self.memory_slots)
         expected, flags = self.model.expected(rows), explained(rows)
         expected = expected if level is None else expected * level(rows)
+        self._make_room(changed)
         changes = self._difference(touched, rows, expected, flags)
         keep, recent = ~touched & (self.rows.slot >= oldest_slot), rows.slot >= oldest_slot
         self.rows = Observations.concat([self.rows.take(keep), rows.take(recent)])
         self.expected = np.concatenate([self.expected[keep], expected[recent]])
         self.explained = np.concatenate([self.explained[keep], flags[recent]])
-        return changes
+        return [Evidence.concat(parts) for parts in zip(changes, self._admitted(), strict=True)]
+
+    def _make_room(self, changed: Observations) -> None:
+        """Have a place for each title that came."""
+        extra = int(changed.codes[:, TITLE].max(initial=MISSING)) + 1 - len(self.titles)
+        if extra > 0:
+            self.titles = np.concatenate([self.titles, np.zeros(extra, bool)])
+
+    def _admitted(self) -> list[Evidence]:
+        """Watch the titles of which somebody has now been struck; returns all of their evidence that is in memory."""
+        struck = self.rows.codes[self.rows.fresh.any(axis=1), TITLE]
+        new = np.zeros(len(self.titles), bool)
+        new[struck[struck != MISSING]] = True
+        new &= ~self.titles
+        self.titles = self.titles | new
+        rows = self.rows.codes[:, TITLE] != MISSING
+        rows[rows] = new[self.rows.codes[rows, TITLE]]
+        theirs = self.rows.take(rows)
+        units = self.index.units(theirs.codes, new)
+        for place, subset in enumerate(self.index.chosen):
+            if subset != (TITLE,):
+                units[:, place] = NO_COHORT
+        sign = (~self.explained[rows]).astype(float)
+        return [_evidence(units, theirs, self.expected[rows][:, it], sign[:, it], it) for it in range(len(SIGNALS))]
 
     def _touched(self, changed: Observations) -> NDArray[np.bool_]:
         """Rows that are replaced, and all rows of people with an impairment, whose freshness may turn."""
@@ -118,7 +153,7 @@ class Recent:
 
     def _spread(self, rows: Observations, expected: Array, sign: Array) -> list[Evidence]:
         """Spread rows over all the cohorts that they belong to; the sign, by signal, adds them or takes them away."""
-        units = self.index.units(rows.codes)
+        units = self.index.units(rows.codes, self.titles)
         return [_evidence(units, rows, expected[:, signal], sign[:, signal], signal) for signal in range(len(SIGNALS))]
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.cohorts import ALL_SUBSETS, MAX_DIMENSIONS, CohortIndex, Subset
+from detectors.cohorts import ALL_SUBSETS, MAX_DIMENSIONS, TITLE, CohortIndex, Subset
 
 Array = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class Prices:
     dearest: Mapping[int, float]
 
     @classmethod
-    def of(cls, index: CohortIndex, expected: Array, margin_nats: float, signals: int) -> Prices:
+    def of(cls, index: CohortIndex, expected: Array, margin_nats: float, signals: int, titles: Array) -> Prices:
         """Work out the prices.
 
         Parameters
@@ -59,8 +59,11 @@ class Prices:
             What is asked on top of the price.
         signals
             How many signals are looked at together.
+        titles
+            The same as `expected` of titles that have no number yet: nobody was struck, but they were looked at.
         """
         watched = np.bincount(index.subset_numbers[expected >= WORTH_WATCHING], minlength=len(index.chosen))
+        watched[index.chosen.index((TITLE,))] += np.count_nonzero(titles >= WORTH_WATCHING)
         base = margin_nats + JOINT_PRICE * (signals - 1) + np.log(MAX_DIMENSIONS)
         alike = Counter(len(subset) for subset in ALL_SUBSETS)
         choices = np.log([alike[max(len(subset), 1)] for subset in index.chosen])  # everyone costs what one value does

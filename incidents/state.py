@@ -146,7 +146,9 @@ class WatchState:
         """Return the surprise from which a cohort is worth a look."""
         units = len(self.recent.index)
         expected = np.max([self.scans[number].expected_total(units) for number in numbers_of(group)], axis=0)
-        return Prices.of(self.recent.index, expected, margin_nats, len(group))
+        oldest = self.scans[0].oldest_slot
+        titles = self.recent.unwatched_titles(oldest)[:, numbers_of(group)].max(axis=1, initial=0.0)
+        return Prices.of(self.recent.index, expected, margin_nats, len(group), titles)
 
     def most_surprising(self, group: Sequence[Signal]) -> tuple[NDArray[np.int64], Array, NDArray[np.int64]]:
         """Return the cohorts in which anybody was struck, their joint surprise, and the horizon of it in slots."""

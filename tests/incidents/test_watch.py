@@ -233,6 +233,9 @@ def test_one_bad_title_among_a_hundred_thousand_is_named(loop, tmp_path) -> None
     assert incident.cohort == Cohort.of({"title_id": "t7"})
     assert incident.observed == 200
     assert process_time() - start < 30
+    watched = loop.watch.state.recent
+    assert len(watched.index) < 300  # those of which somebody was struck, of 100,000
+    assert watched.index._expansion.nbytes < 100_000
 
 
 def test_before_the_first_window_there_is_no_state(loop) -> None:
