@@ -33,6 +33,8 @@ class Affected:
     sessions: int
     device: int
     error_class: int
+    probability: float
+    """That one of their bad sessions was this fault's, 0 to 1."""
 
 
 def affected(
@@ -96,7 +98,7 @@ def affected(
     struck = np.flatnonzero(counts.any(axis=1) & (sure | likeliest))
     row_person = session_person.ravel()[row_session]
     return [
-        _describe(rows, row_person == person, bad[row_session], counts[person], int(people[person]))
+        _describe(rows, row_person == person, bad[row_session], counts[person], int(people[person]), guilty[0][person])
         for person in struck
     ]
 
@@ -164,6 +166,7 @@ def _describe(
     session_bad: NDArray[np.bool_],
     counts: NDArray[np.int64],
     subscriber: int,
+    probability: float,
 ) -> Affected:
     order = [Signal.ACCESS, Signal.FAILURE, Signal.BUFFERING, Signal.STARTUP]
     signal = next(s for s in order if counts[SIGNALS.index(s)])
@@ -181,4 +184,5 @@ def _describe(
         sessions=len(np.unique(rows.session[mine])),
         device=int(np.bincount(rows.codes[bad, 4] + 1).argmax()) - 1,
         error_class=int(np.bincount(classes).argmax()) if len(classes) else -1,
+        probability=float(probability),
     )

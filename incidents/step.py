@@ -19,7 +19,7 @@ from incidents.affected import Affected, affected
 from incidents.blame import MOST_KINDS, OWN_FAULT, Fault, blame, usual_shares
 from incidents.description import described, raised_signals
 from incidents.lifecycle import GROUPS, LifecycleRule, has_dried_up, incident_id, is_over, is_settled, overlap, related
-from incidents.model import OWN_PREFIX, Incident, Severity, Trouble, TroubleKind
+from incidents.model import OWN_PREFIX, Incident, Severity, Trouble, TroubleKind, Verdict
 from incidents.naming import Search
 from incidents.prices import Prices
 from incidents.sentences import of_fault
@@ -407,11 +407,12 @@ class Step:
         ]
 
     def _trouble(self, incident: Incident, person: Affected, rows: Observations) -> Trouble:
-        words, evidence = self.state.words, incident.verdict.evidence
+        words, verdict = self.state.words, incident.verdict
+        evidence = (*self._own_evidence(incident, person, rows), *verdict.evidence)
         return Trouble(
             subscriber_id=self._subscriber(person.subscriber),
             problem=person.signal,
-            verdict=replace(incident.verdict, evidence=(*self._own_evidence(incident, person, rows), *evidence)),
+            verdict=Verdict(verdict.cause, verdict.probability * person.probability, evidence),
             incident_id=incident.incident_id,
             since=moment_of(person.first_us),
             last_bad_time=moment_of(person.last_us),
