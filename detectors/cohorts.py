@@ -102,10 +102,21 @@ class CohortIndex:
     The number of a cohort is a row in a detector's arrays. Each distinct row of dimension codes is expanded into
     its cohorts once; afterwards it costs one look-up. Where titles are watched by themselves only, finest cohorts are
     told apart without them: nearly every session would be one of its own.
+
+    Parameters
+    ----------
+    chosen
+        Subsets of dimensions whose cohorts are numbered.
+
+    Attributes
+    ----------
+    titles
+        Which titles are numbered where they are watched by themselves, by code; None for all.
     """
 
     def __init__(self, chosen: Sequence[Subset] = WATCHED) -> None:
         self.chosen = tuple(chosen)
+        self.titles: NDArray[np.bool_] | None = None
         self._titles_apart = [subset for subset in self.chosen if TITLE in subset] == [(TITLE,)]
         self._leaves: dict[bytes, int] = {}
         self._units: dict[int, int] = {}
@@ -116,16 +127,8 @@ class CohortIndex:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def units(self, codes: Codes, titles: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-        """Return the numbers of the cohorts of each row, shape (n, subsets); `NO_COHORT` where a value is missing.
-
-        Parameters
-        ----------
-        codes
-            Dimension codes, shape (n, 9).
-        titles
-            Which titles are numbered where they are watched by themselves, by code; None for all.
-        """
+    def units(self, codes: Codes) -> NDArray[np.int64]:
+        """Return the numbers of the cohorts of each row, shape (n, subsets); `NO_COHORT` where a value is missing."""
         if not self._titles_apart:
             leaves = self.leaves(codes)
             return self._expansion[leaves]
@@ -133,15 +136,15 @@ class CohortIndex:
         untitled[:, TITLE] = MISSING
         leaves = self.leaves(untitled)
         units = self._expansion[leaves]
-        units[:, self.chosen.index((TITLE,))] = self._title_units(codes, titles)
+        units[:, self.chosen.index((TITLE,))] = self._title_units(codes)
         return units
 
-    def _title_units(self, codes: Codes, titles: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+    def _title_units(self, codes: Codes) -> NDArray[np.int64]:
         place, units = self.chosen.index((TITLE,)), np.full(len(codes), NO_COHORT, np.int64)
         keys = subset_keys(codes, place, (TITLE,))
         numbered = keys != NO_COHORT
-        if titles is not None:
-            numbered[numbered] = titles[codes[numbered, TITLE]]
+        if self.titles is not None:
+            numbered &= np.append(self.titles, False)[np.minimum(codes[:, TITLE], len(self.titles))]
         distinct, inverse = np.unique(keys[numbered], return_inverse=True)
         units[numbered] = np.array([self._number(key, place) for key in distinct.tolist()], np.int64)[inverse]
         return units

@@ -46,6 +46,7 @@ class Recent:
         self.expected: Array = np.zeros((0, len(SIGNALS)))
         self.explained: Flags = np.zeros((0, len(SIGNALS)), bool)
         self.titles: NDArray[np.bool_] = np.zeros(0, bool)
+        self.index.titles = self.titles
 
     def unwatched_titles(self, first_slot: int) -> Array:
         """Return what is due of each title that is not watched since a slot, by signal, shape (titles, 4)."""
@@ -99,7 +100,7 @@ class Recent:
         """Have a place for each title that came."""
         extra = int(changed.codes[:, TITLE].max(initial=MISSING)) + 1 - len(self.titles)
         if extra > 0:
-            self.titles = np.concatenate([self.titles, np.zeros(extra, bool)])
+            self.titles = self.index.titles = np.concatenate([self.titles, np.zeros(extra, bool)])
 
     def _admitted(self) -> list[Evidence]:
         """Watch the titles of which somebody has now been struck; returns all of their evidence that is in memory."""
@@ -107,11 +108,11 @@ class Recent:
         new = np.zeros(len(self.titles), bool)
         new[struck[struck != MISSING]] = True
         new &= ~self.titles
-        self.titles = self.titles | new
+        self.titles = self.index.titles = self.titles | new
         rows = self.rows.codes[:, TITLE] != MISSING
         rows[rows] = new[self.rows.codes[rows, TITLE]]
         theirs = self.rows.take(rows)
-        units = self.index.units(theirs.codes, new)
+        units = self.index.units(theirs.codes)
         for place, subset in enumerate(self.index.chosen):
             if subset != (TITLE,):
                 units[:, place] = NO_COHORT
@@ -153,7 +154,7 @@ class Recent:
 
     def _spread(self, rows: Observations, expected: Array, sign: Array) -> list[Evidence]:
         """Spread rows over all the cohorts that they belong to; the sign, by signal, adds them or takes them away."""
-        units = self.index.units(rows.codes, self.titles)
+        units = self.index.units(rows.codes)
         return [_evidence(units, rows, expected[:, signal], sign[:, signal], signal) for signal in range(len(SIGNALS))]
 
 
