@@ -25,22 +25,43 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from console.web.pages import IN_GENERAL
+
 log = logging.getLogger("prebuffer.web")
 
 PROBLEM_JSON = "application/problem+json"
-LEDGER_GONE = "The ledger cannot be reached; please try again shortly."
+LEDGER_GONE = "We cannot look that up just now; please try again shortly."
+BROKEN = "Something broke here. It was written down; please try again later."
+NOTHING_HERE = "There is nothing at this address."
+TOO_MANY = "Too many requests: try again in %(seconds)s s."
 RETRY_LEDGER_S = 5
 """Longer than a ledger's restart usually keeps its callers waiting for a lock."""
 
 
 class Problem(HTTPException):  # RFC 9457's word
-    """A request is refused. The sentence goes to the caller: nothing personal and no secret in it."""
+    """A request is refused. The sentence goes to the caller: nothing personal and no secret in it.
+
+    Parameters
+    ----------
+    sentence
+        In English; a page says it in its reader's language, where ``templates/pages/problem.html.jinja`` lists it.
+    status
+        Of the answer; the type's own if None.
+    retry_after_s
+        When to come back.
+    values
+        What ``%(name)s`` in the sentence stands for.
+    """
 
     status: ClassVar[int] = 400
 
-    def __init__(self, sentence: str, *, status: int | None = None, retry_after_s: int | None = None) -> None:
-        super().__init__(status or self.status, sentence)
-        self.sentence = sentence
+    def __init__(
+        self, sentence: str, *, status: int | None = None, retry_after_s: int | None = None, **values: int
+    ) -> None:
+        self.sentence = sentence % values if values else sentence
+        super().__init__(status or self.status, self.sentence)
+        self.key = sentence
+        self.values = values
         self.retry_after_s = retry_after_s
 
 
@@ -62,7 +83,7 @@ class TooLongError(Problem):
     status: ClassVar[int] = 413
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"The request is longer than {most} bytes.")
+        super().__init__("The request is longer than %(most)s bytes.", most=most)
 
 
 class WrongInputError(Problem):
@@ -77,7 +98,7 @@ class TooManyError(Problem):
     status: ClassVar[int] = 429
 
     def __init__(self, retry_after_s: int) -> None:
-        super().__init__(f"Too many requests: try again in {retry_after_s} s.", retry_after_s=retry_after_s)
+        super().__init__(TOO_MANY, retry_after_s=retry_after_s, seconds=retry_after_s)
 
 
 class UnavailableError(Problem):
@@ -126,13 +147,13 @@ class LastResort:
                 raise
             where = "".join(format_tb(error.__traceback__))
             log.error("A fault in Prebuffer: %s\n%s", type(error).__name__, where)  # noqa: TRY400 - not its text
-            problem = Problem("Something broke here. It was written down; please try again later.", status=500)
+            problem = Problem(BROKEN, status=500)
             await refusal(scope, problem)(scope, receive, send)
 
 
 def refusal(scope: Scope, error: Exception) -> Response:
     """Return the answer to a refused request: a page for a browser's reader, else problem+json."""
-    problem = error if isinstance(error, Problem) else Problem("The request cannot be answered.")
+    problem = error if isinstance(error, Problem) else Problem(IN_GENERAL)
     headers = {}
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)
@@ -140,7 +161,7 @@ def refusal(scope: Scope, error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if wants_page(scope):
         page: Response = scope["app"].state.web.pages.problem(
-            problem.status_code, problem.sentence, headers, accepted(scope)
+            problem.status_code, problem.key, headers, accepted(scope), problem.values
         )
         return page
     content = {
@@ -182,7 +203,7 @@ def _of_http(error: Exception) -> Problem:
 
 
 _SENTENCES = {
-    404: "There is nothing at this address.",
+    404: NOTHING_HERE,
     405: "This address does not answer that kind of request.",
 }
 

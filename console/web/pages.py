@@ -11,7 +11,13 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader
 from starlette.responses import HTMLResponse
 
-from notifiers.language import Languages
+from notifiers.context import UNNAMED
+from notifiers.language import SOURCE_LANGUAGE, Languages, primary
+
+NOBODY = "Your streaming service"
+"""Stands above a page of a service that was given no name."""
+IN_GENERAL = "The request cannot be answered."
+"""What is said where there is no sentence in a reader's language for what went wrong."""
 
 
 class Pages:
@@ -68,10 +74,20 @@ class Pages:
         return HTMLResponse(page, status, headers)
 
     def problem(
-        self, status: int, sentence: str, headers: Mapping[str, str], language: str | None = None
+        self,
+        status: int,
+        sentence: str,
+        headers: Mapping[str, str],
+        language: str | None = None,
+        values: Mapping[str, object] | None = None,
     ) -> HTMLResponse:
-        """Return a page that says why there is nothing else to see."""
-        return self.render("problem.html.jinja", status, language=language, headers=headers, sentence=sentence)
+        """Return a page that says why there is nothing else to see, in general where nobody translated the reason."""
+        spoken = self.languages.of(language)
+        said = spoken.gettext(sentence)
+        if said == sentence and primary(spoken.tag) != SOURCE_LANGUAGE:
+            said = spoken.gettext(IN_GENERAL)
+        said = said % values if values else said
+        return self.render("problem.html.jinja", status, language=language, headers=headers, sentence=said)
 
     def _environment(self, locale: str | None) -> Environment:
         """Return the templates in a reader's language, made once for each of them."""
@@ -81,6 +97,8 @@ class Pages:
             loader = FileSystemLoader(self.template_dir / "pages")
             self._environments[key] = language.environment(loader, autoescape=True)
             self._environments[key].globals.update(self.frame)
+            if self.frame["service_name"] == UNNAMED:
+                self._environments[key].globals["service_name"] = language.gettext(NOBODY)
         return self._environments[key]
 
     def _version(self) -> str:

@@ -10,9 +10,14 @@ import pytest
 from fastapi import FastAPI
 
 from console.web import make_app
-from console.web.errors import NotFoundError, TooManyError
+from console.web.bearers import BAD_LINK
+from console.web.case import TOO_OLD
+from console.web.errors import BROKEN, LEDGER_GONE, NOTHING_HERE, TOO_MANY, NotFoundError, TooManyError
 from console.web.limits import RateLimits
+from console.web.pages import IN_GENERAL, Pages
 from incidents.ledger.store import Ledger
+from notifiers.context import UNNAMED
+from tests.conftest import ROOT
 from tests.serving import wait_for
 
 BROWSER = {"accept": "text/html,application/xhtml+xml"}
@@ -71,6 +76,28 @@ def test_a_program_gets_a_problem_and_a_person_a_page(client: httpx.Client) -> N
     assert page.status_code == 404
     assert "<h1>That did not work</h1>" in page.text
     assert "There is nothing at this address." in page.text
+
+
+def test_a_person_is_refused_in_their_own_language(client: httpx.Client) -> None:
+    page = client.get("/nowhere", headers=BROWSER | {"Accept-Language": "he,en;q=0.5"}).text
+    assert '<html lang="he" dir="rtl">' in page
+    assert NOTHING_HERE not in page
+
+
+def test_whatever_is_refused_is_said_in_every_language() -> None:
+    pages = Pages(ROOT / "templates", UNNAMED, None)
+    for tag in set(pages.languages.tags) - {"en"}:
+        answers = [pages.problem(429, it, {}, tag, {"seconds": 7}) for it in (TOO_MANY, BAD_LINK, "A new one.")]
+        said = [bytes(it.body).decode() for it in answers]
+        assert not [it for it in said if "try again" in it or BAD_LINK in it or "A new one" in it or UNNAMED[1:] in it]
+        assert "7" in said[0].partition("<h1>")[2]
+        assert "%(" not in "".join(said)
+
+
+def test_every_sentence_for_a_person_is_listed_for_translators() -> None:
+    listed = (ROOT / "templates" / "pages" / "problem.html.jinja").read_text(encoding="utf-8")
+    for sentence in (TOO_MANY, BAD_LINK, TOO_OLD, LEDGER_GONE, IN_GENERAL, NOTHING_HERE, BROKEN):
+        assert f'_("{sentence}"' in listed
 
 
 def test_the_interface_describes_itself_only_when_asked(client: httpx.Client) -> None:
