@@ -1,4 +1,4 @@
-"""Serves a web app for a test: uvicorn in a thread, on a free port of loopback."""
+"""Serves a web app for a test: uvicorn in a thread, on a free port of loopback, by a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 import uvicorn
 from starlette.types import ASGIApp
 
 PATIENCE_S = 10
+
+
+class Clock:
+    """Shows the time that it was set to."""
+
+    def __init__(self, time: datetime) -> None:
+        self.time = time
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def forward(self, **units: float) -> None:
+        self.time += timedelta(**units)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -22,7 +22,7 @@ from incidents.ledger.store import Ledger
 from incidents.model import Cause, Verdict
 from notifiers import rollout
 from tests.report.samples import EVERYONE, HOSTILE_ONE, LARGE, MERGED, ONSET, OPEN, decide
-from tests.serving import serving
+from tests.serving import Clock, serving
 
 PASSWORD = "a long and plain password"
 HASH = hashed(PASSWORD)
@@ -31,22 +31,9 @@ ODD = "inc-without-evidence"
 AUTHOR = "ada@lumen.example"
 
 
-class Clock:
-    """Shows the time that it was set to."""
-
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def __call__(self) -> datetime:
-        return self.time
-
-    def forward(self, **units: float) -> None:
-        self.time += timedelta(**units)
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from incidents.ledger.audit import history
 from incidents.ledger.casework import console_sessions
 from incidents.ledger.store import Ledger
 from tests.report.samples import LARGE, OPEN
-from tests.serving import serving, wait_for
-from tests.support.conftest import AUTHOR, PASSWORD, Clock
+from tests.serving import Clock, serving, wait_for
+from tests.support.conftest import AUTHOR, PASSWORD
 
 PUBLIC = {
     ("GET", "/sign-in"),

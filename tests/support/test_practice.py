@@ -22,8 +22,8 @@ from incidents.ledger.audit import history
 from incidents.ledger.casework import digests
 from incidents.ledger.store import Ledger
 from tests.report.samples import LARGE
-from tests.serving import serving, wait_for
-from tests.support.conftest import AUTHOR, Clock
+from tests.serving import Clock, serving, wait_for
+from tests.support.conftest import AUTHOR
 
 pytestmark = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 

@@ -22,29 +22,16 @@ from notifiers.insert import insert_new
 from notifiers.links import Links
 from notifiers.model import Recipient, notice_id
 from notifiers.people import keep_people
-from tests.serving import serving
+from tests.serving import Clock, serving
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SECRET = "a secret that nobody guesses, of some length"
 PUBLIC = "https://notices.lumen.example"
 
 
-class Clock:
-    """Shows the time that it was set to."""
-
-    def __init__(self) -> None:
-        self.time = NOON
-
-    def __call__(self) -> datetime:
-        return self.time
-
-    def forward(self, **units: float) -> None:
-        self.time += timedelta(**units)
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOON)
 
 
 @pytest.fixture
