@@ -233,7 +233,8 @@ class _Run:
                 found[standing.message_id] = reason
             elif closed is not None:
                 waits[standing.message_id] = max(closed.release_time or now, now + SOON)
-                if closed.reason is WithheldReason.AWAITING_APPROVAL and standing.is_problem:
+                is_untold = standing.is_problem and standing.message_id == standing.notice_id
+                if closed.reason is WithheldReason.AWAITING_APPROVAL and is_untold:
                     hold(connection, [(standing.notice_id, closed)])
         return found, waits
 

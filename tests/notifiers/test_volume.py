@@ -12,9 +12,10 @@ from incidents.ledger.schema import notices
 from notifiers import rollout, stops
 from notifiers.deliver import deliver
 from notifiers.flood import stop_a_flood
+from notifiers.follow_up import follow_up, unseen
 from notifiers.model import RolloutState
 from notifiers.rollout import ask_for_large, go_on
-from tests.notifiers.deciding import EMAIL, HOUR, LARGE, MINUTE, POLICY, Counting, crowd
+from tests.notifiers.deciding import EMAIL, HOUR, IN_APP, LARGE, MINUTE, POLICY, Counting, crowd
 
 
 class TestStages:
@@ -153,6 +154,29 @@ class TestStages:
         people = [f"u-{n}" for n in range(3)] + [f"v-{n}" for n in range(9)]
         assert len(channel.sent) == sum(map(allowed.allows, people)) < 12
         assert reasons() == {None, "awaiting_approval"}
+
+    def test_a_mail_after_a_card_that_has_to_wait_leaves_its_notice_told(
+        self, told, ledger, release, trouble, person, add_incident, set_incident, noon
+    ):
+        add_incident()
+        first = crowd(trouble, 3)
+        told(noon, *first, policy=LARGE, email_opt_in=False)
+        mails, later = Counting(), noon + 40 * MINUTE
+        deliver(ledger.engine, {IN_APP: Counting()}, noon, policy=LARGE)
+        told(later, *(trouble(subscriber_id=f"v-{n}") for n in range(9)), policy=LARGE, email_opt_in=False)
+        with ledger.write() as connection:
+            people = {it.subscriber_id: person(subscriber_id=it.subscriber_id) for it in first}
+            assert follow_up(connection, unseen(connection, LARGE, later), people, later) == 3
+        deliver(ledger.engine, {EMAIL: mails}, later, policy=LARGE)
+        allowed = self.rollout_of(ledger)
+        assert len(mails.sent) == sum(allowed.allows(it.subscriber_id) for it in first) < 3
+        set_incident(resolved_time=later)
+        release(later + HOUR, LARGE)
+        deliver(ledger.engine, {EMAIL: mails}, later + HOUR, policy=LARGE)
+        with ledger.read() as connection:
+            mine = notices.c.subscriber_id.in_(people)
+            assert set(connection.scalars(select(notices.c.withheld_reason).where(mine))) == {None}
+        assert len(mails.sent) < 3
 
 
 class TestBudget:
