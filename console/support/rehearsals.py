@@ -89,13 +89,21 @@ class Rehearsals:
             self.making = replace(self.making, share=done / steps if steps else 0.0)
 
 
-def made_apart(settings: Settings, folder: Path = FOLDER) -> Make:
-    """Return what makes a drill in a process of its own, so that no page is slower for it."""
+def made_apart(settings: Settings, folder: Path = FOLDER, seed: int | None = None) -> Make:
+    """Return what makes a drill in a process of its own, so that no page is slower for it.
+
+    Parameters
+    ----------
+    settings, folder, seed
+        As for `console.drills.start`.
+    """
 
     def make(scenario: str | None, author: str, now: datetime, progress: Progress) -> str:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
-        process = context.Process(target=_start, args=(there, settings, folder, scenario, author, now), daemon=True)
+        process = context.Process(
+            target=_start, args=(there, settings, folder, scenario, author, now, seed), daemon=True
+        )
         process.start()
         there.close()
         try:
@@ -117,7 +125,13 @@ def _heard(pipe: Connection, progress: Progress) -> str:
 
 
 def _start(
-    pipe: Connection, settings: Settings, folder: Path, scenario: str | None, author: str, now: datetime
+    pipe: Connection,
+    settings: Settings,
+    folder: Path,
+    scenario: str | None,
+    author: str,
+    now: datetime,
+    seed: int | None,
 ) -> None:
     from console import drills  # noqa: PLC0415 - only this process waits for what makes worlds to load
 
@@ -126,5 +140,8 @@ def _start(
     def clock() -> datetime:
         return now + timedelta(seconds=time.monotonic() - begun)
 
-    drill = drills.start(settings, folder, scenario, author, clock, lambda done, steps: pipe.send((done, steps)))
+    def progress(done: int, steps: int) -> None:
+        pipe.send((done, steps))
+
+    drill = drills.start(settings, folder, scenario, author, clock, progress, seed)
     pipe.send(drill.drill_id)

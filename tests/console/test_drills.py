@@ -14,6 +14,7 @@ from config.reading import read_settings
 from config.settings import LedgerSettings, PathSettings, Settings, WarehouseSettings
 from console import drills
 from console.report import write_reports
+from console.support.rehearsals import made_apart
 from incidents import cases
 from incidents.cases import ReviewError, hand_over
 from incidents.drills import Drill, all_drills, drill_here, score_of
@@ -85,7 +86,13 @@ def going(tmp_path_factory):
         warehouse=WarehouseSettings(path=folder / "real.duckdb"),
         ledger=LedgerSettings(url=f"sqlite:///{folder}/real.db"),
     )
-    drill = drills.start(settings, folder / "drills", "delivery", "ann", lambda: NOW, seed=11)
+    seen: list[tuple[int, int]] = []
+    make = made_apart(settings, folder / "drills", seed=11)
+    drill_id = make("delivery", "ann", NOW, lambda *step: seen.append(step))
+    assert seen[-1][0] == seen[-1][1] > 1, "the console shows how far it is"
+    with open_ledger(settings) as ledger, ledger.read() as connection:
+        (drill,) = all_drills(connection)
+    assert drill.drill_id == drill_id
     yield settings, drill
     shutil.rmtree(folder)
 

@@ -15,11 +15,13 @@ from sqlalchemy import event, func, select
 
 from console.report.facts import facts_of
 from console.support.sessions import Role
+from console.support.words import VERDICTS
 from incidents import cases
 from incidents.afterwards import send_approved
 from incidents.ledger.audit import history
 from incidents.ledger.schema import notices, outbox
 from incidents.ledger.store import Ledger
+from incidents.reviews import reviews_of
 from notifiers import rollout, stops
 from tests.report.samples import EVERYONE, HOSTILE, LARGE, MERGED, OPEN, trouble_of
 from tests.serving import wait_for
@@ -121,14 +123,24 @@ def test_a_false_alarm_is_closed_and_written_down(lead: httpx.Client, ledger: Le
         ({"verdict": "merge", "other": LARGE.incident_id}, "merged_into", LARGE.incident_id),
         ({"verdict": "confirm", "cause": "isp", "other": "left over"}, "verdict", "confirm"),
         ({"verdict": "expected_event", "kind": "premiere", "until": "2026-05-13T12:00"}, "verdict", "expected_event"),
+        ({"verdict": "split", "groups": "cdn = cdn-amber\n\nregion = US-IL"}, "verdict", None),
+        ({"verdict": "note", "note": "Look at <this>."}, "verdict", None),
     ],
 )
 def test_a_review_takes_what_its_verdict_needs(
-    lead, ledger: Ledger, form: dict[str, str], column: str, value: str
+    lead, ledger: Ledger, form: dict[str, str], column: str, value: str | None
 ) -> None:
     assert lead.post(f"/incidents/{ODD}/review", data={"seen": "0", **form}).status_code == 303
     with ledger.read() as connection:
-        assert getattr(cases.case_of(connection, ODD), column) == value
+        case, (said,) = cases.case_of(connection, ODD), reviews_of(connection, ODD)
+    assert (getattr(case, column), case.revision, said.verdict, said.author) == (value, 1, form["verdict"], AUTHOR)
+    assert f"<bdi>{AUTHOR}</bdi>: {VERDICTS[said.verdict]}." in lead.get(f"/incidents/{ODD}").text
+
+
+def test_what_was_merged_is_parted_again(lead: httpx.Client, ledger: Ledger) -> None:
+    form = {"seen": "0", "verdict": "split", "other": MERGED.incident_id}
+    assert lead.post(f"{BIG}/review", data=form).status_code == 303
+    assert ledger.incident(MERGED.incident_id).merged_into is None
 
 
 @pytest.mark.parametrize(
@@ -238,6 +250,7 @@ def test_a_silence_is_planned_shown_and_ended(lead: httpx.Client) -> None:
     page = lead.get("/silences").text
     assert "New &lt;pipes&gt;" in page
     assert "in force" in page
+    assert "New &lt;pipes&gt;" in lead.get("/").text
     action = page.split('action="/console/silences/')[1].split("/end")[0]
     assert lead.post(f"/silences/{action}/end", data={"seen": "7"}).status_code == 409
     assert lead.post(f"/silences/{action}/end", data={"seen": "0"}).status_code == 303

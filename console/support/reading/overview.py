@@ -13,6 +13,7 @@ from incidents.ledger.rows import quality_from
 from incidents.ledger.schema import notices, outbox, quality_notices, rollouts, windows
 from incidents.model import TroubleKind
 from incidents.quality import QualityNotice
+from incidents.silences import Silence, planned
 from notifiers import stops
 from notifiers.model import RolloutState
 from notifiers.stops import Stop
@@ -68,6 +69,8 @@ class Overview:
         What is missing in the telemetry.
     ran
         What ran last, by stage.
+    silences
+        Planned events that are in force.
     """
 
     going: tuple[Listed, ...]
@@ -76,6 +79,7 @@ class Overview:
     unreviewed: int
     missing: tuple[QualityNotice, ...]
     ran: tuple[Ran, ...]
+    silences: tuple[Silence, ...]
 
     def is_late(self, now: datetime) -> bool:
         """Whether the pipeline is behind: what is shown is older than it should be."""
@@ -116,6 +120,7 @@ def overview(connection: Connection, now: datetime) -> Overview:
         unreviewed_count(connection, now),
         _missing(connection),
         _ran(connection),
+        tuple(it for it in planned(connection, now) if it.is_in_force(now)),
     )
 
 
