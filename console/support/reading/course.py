@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from console.report.contacts import AFTERMATH
 from incidents.ledger.casework import notice_traits
@@ -16,6 +16,7 @@ from incidents.model import TroubleKind
 from notifiers import feedback
 from notifiers.feedback import Question
 
+TOLD, HELD_OUT = "told", "holdout"
 MOST_REGIONS = 60
 MOST_NOTES = 10
 
@@ -61,12 +62,15 @@ class Course:
         What they wrote, the latest first; untrusted.
     places
         Where they are, most first.
+    satisfaction
+        How content those were who contacted support, told and held out, 1 to 5; None if nobody said.
     """
 
     complaints: Complaints
     answers: dict[Question, dict[int, int]]
     notes: tuple[str, ...]
     places: tuple[Place, ...]
+    satisfaction: dict[str, float | None]
 
     def sorted_by(self, order: str) -> list[Place]:
         """Return the regions by ``people`` (most first), ``told`` (the smallest share first) or ``name``."""
@@ -100,14 +104,14 @@ def course(connection: Connection, incident_ids: Sequence[str], onset: datetime,
         feedback.counts(connection, incident_ids),
         tuple(feedback.notes(connection, incident_ids, limit=MOST_NOTES)),
         _places(connection, incident_ids),
+        _satisfaction(connection, incident_ids, onset, resolved),
     )
 
 
 def _complaints(
     connection: Connection, incident_ids: Sequence[str], onset: datetime, resolved: datetime | None
 ) -> Complaints:
-    at = contacts.c.contacted_time
-    near = at >= onset if resolved is None else (at >= onset) & (at < resolved + AFTERMATH)
+    at, near = contacts.c.contacted_time, _near(onset, resolved)
     decided = func.min(notices.c.decided_time).label("decided")
     first = (
         select(func.min(at).label("first"), func.max(at).label("last"), decided)
@@ -136,3 +140,24 @@ def _places(connection: Connection, incident_ids: Sequence[str]) -> tuple[Place,
         .limit(MOST_REGIONS)
     )
     return tuple(Place(row[0], row[1], int(row[2])) for row in connection.execute(query))
+
+
+def _satisfaction(
+    connection: Connection, incident_ids: Sequence[str], onset: datetime, resolved: datetime | None
+) -> dict[str, float | None]:
+    arm = case((notices.c.withheld_reason.is_(None), TOLD), else_=HELD_OUT)
+    compared = notices.c.withheld_reason.is_(None) | (notices.c.withheld_reason == HELD_OUT)
+    mine = notices.c.incident_id.in_(incident_ids) & (notices.c.kind == TroubleKind.PROBLEM.value)
+    query = (
+        select(arm, func.avg(contacts.c.csat))
+        .select_from(notices.join(contacts, contacts.c.subscriber_id == notices.c.subscriber_id))
+        .where(mine, compared, _near(onset, resolved))
+        .group_by(arm)
+    )
+    means = {row[0]: None if row[1] is None else float(row[1]) for row in connection.execute(query)}
+    return {TOLD: means.get(TOLD), HELD_OUT: means.get(HELD_OUT)}
+
+
+def _near(onset: datetime, resolved: datetime | None) -> ColumnElement[bool]:
+    at = contacts.c.contacted_time
+    return at >= onset if resolved is None else (at >= onset) & (at < resolved + AFTERMATH)

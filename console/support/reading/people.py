@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from console.report.contacts import AFTERMATH
+from console.report.contacts import AFTERMATH, Arm
+from console.report.contacts import Aftermath as Compared
 from console.support.paging import PAGE_ROWS, Page, beyond, page_of
 from incidents.ledger.casework import notice_traits
 from incidents.ledger.schema import contacts, feedback, notices, outbox, troubles
@@ -87,6 +88,12 @@ class Aftermath:
     contacts: dict[str, tuple[int, int]]
     answers: tuple[tuple[str, int, float | None], ...]
     regions: tuple[tuple[str, int], ...]
+
+    @property
+    def compared(self) -> Compared:
+        """Those told and those held out, as the report compares them."""
+        told, held_out = (Arm(*self.contacts[arm]) for arm in (TOLD, "holdout"))
+        return Compared(told, held_out, Arm(0, 0), 0)
 
 
 @dataclass(frozen=True)
