@@ -111,6 +111,12 @@ def _page(
         frame, case = framed(support, connection), case_of(connection, incident_id)
         looked = Looked(lessons_of(connection, incident_id), reviews.reviews_of(connection, incident_id))
     ids = [incident_id]
+    tally, came = support.counts.each(
+        {
+            ("tally", *ids): lambda connection: people.tally(connection, ids),
+            ("course", *ids): lambda connection: course(connection, ids, found.onset_time, found.resolved_time),
+        }
+    )
     return show(
         request,
         support,
@@ -121,10 +127,8 @@ def _page(
         incident=found,
         case=case,
         looked=looked,
-        tally=support.counts.of(("tally", *ids), lambda connection: people.tally(connection, ids)),
-        course=support.counts.of(
-            ("course", *ids), lambda connection: course(connection, ids, found.onset_time, found.resolved_time)
-        ),
+        tally=tally,
+        course=came,
         problem=problem,
         typed=typed or {},
     )
