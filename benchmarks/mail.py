@@ -22,6 +22,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.pictures import ENLARGE, take_all
 from config.bootstrap import template_folder
 from config.remedies import read_remedies
 from config.settings import Settings
@@ -116,12 +117,12 @@ def looked_at(composer: Composer, pictures: Path | None) -> dict[str, int]:
         for tag in composer.languages.tags:
             for scheme in SCHEMES:
                 page = chromium.new_page(color_scheme=scheme, viewport={"width": NARROW_PX, "height": HEIGHT_PX})
-                for index, case in enumerate(shape_cases()):
+                for case in shape_cases():
                     found = look(page, composer.compose(sample(case, tag).context).html, axe)
                     counts = {name: counts[name] + more for name, more in found.items()}
-                    if pictures is not None and index in {0, 3}:
-                        picture(page, pictures / f"{tag}-{index}-{scheme}.png")
                 page.close()
+        if pictures is not None:
+            counts["pictures"] = take_all(chromium, composer, pictures)
         chromium.close()
     return counts
 
@@ -137,17 +138,9 @@ def look(page: Any, html: str, axe: str) -> dict[str, int]:
         print(it["id"], it["help"], [node["html"][:200] for node in it["nodes"]][:3])
     wide = "document.documentElement.scrollWidth > innerWidth"
     scrolls = int(page.evaluate(wide))
-    page.evaluate("""[...document.querySelectorAll('*')].map(e => [e, parseFloat(getComputedStyle(e).fontSize)])
-        .forEach(([e, size]) => { if (size) e.style.fontSize = 2 * size + 'px'; })""")
+    page.evaluate(ENLARGE)
     scrolls += int(page.evaluate(wide))
     return {"pages": 1, "violations": len(violations), "scrolls": scrolls}
-
-
-def picture(page: Any, path: Path) -> None:
-    """Keep a picture of a mail as it was before its text was enlarged, for people to look at."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    page.evaluate("document.querySelectorAll('*').forEach(e => e.style.fontSize = '')")
-    page.screenshot(path=path, full_page=True)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from benchmarks.mail import AXE, NARROW_PX, look
+from benchmarks.pictures import SHEET_SCALE, VIEWS, sheet, take
 from notifiers.samples import hostile, sample, shape_cases
 from tests.browser import _missing
 
@@ -42,6 +43,17 @@ def test_a_hostile_reader_breaks_nothing(browser, axe_source, composer):
         assert look(page, composer.compose(it.context).html, axe_source)["scrolls"] == 0
         assert page.locator("script").count() == 0
     page.close()
+
+
+def test_pictures_show_a_theme_and_a_size_of_text_and_a_sheet_shows_them_all(browser, composer):
+    html = composer.compose(sample(shape_cases()[0], "he").context).html
+    light, dark, large = (take(browser, html, view) for view in VIEWS[:3])
+    sizes = [(int.from_bytes(it[16:20], "big"), int.from_bytes(it[20:24], "big")) for it in (light, dark, large)]
+    assert [width for width, _ in sizes] == [NARROW_PX] * 3
+    assert light != dark
+    assert sizes[2][1] > 1.5 * sizes[0][1]
+    both = sheet(browser, [light, large])
+    assert int.from_bytes(both[20:24], "big") >= SHEET_SCALE * sizes[2][1]
 
 
 def test_a_fault_would_be_found(browser, axe_source, composer):
