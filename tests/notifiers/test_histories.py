@@ -86,12 +86,12 @@ def a_policy(random: Random) -> Policy:
         active_within=one_of([timedelta(0), 2 * HOUR]),
         holdout_share=one_of([0.0, 0.0, 0.3]),
         release_over=one_of([timedelta(0), 30 * MINUTE]),
-        max_per_day=one_of([1, 2, 9]),
-        max_per_week=one_of([2, 30]),
+        max_per_day=one_of([1, 9, 9]),
+        max_per_week=one_of([2, 30, 30]),
         max_per_incident=one_of([1, 3]),
         incident_gap=one_of([timedelta(0), timedelta(0), 3 * HOUR]),
         own_gap=one_of([timedelta(0), 2 * HOUR]),
-        email_budget=one_of([None, None, 2]),
+        email_budget=one_of([None, None, 1]),
         staged_people=one_of([2, 2000]),
         stages=one_of([(0.5,), (0.3, 0.6)]),
         flood_people=one_of([5, None, None]),
@@ -128,7 +128,8 @@ class History:
     def __init__(self, ledger: Ledger, seed: int) -> None:
         self.ledger, self.random = ledger, Random(seed)
         self.now, self.policy = self.random.choice(STARTS), a_policy(self.random)
-        self.opted = {(who, name): self.random.random() < 0.8 for who in PEOPLE for name in ChannelName}
+        likely = {EMAIL: 0.9, IN_APP: 0.4}
+        self.opted = {(who, name): self.random.random() < likely[name] for who in PEOPLE for name in ChannelName}
         self.chosen: dict[tuple, bool] = {}
         self.suppressed: set[str] = set()
         self.helped: dict[str, datetime] = {}
@@ -144,19 +145,19 @@ class History:
     def happen(self) -> None:
         """Let one thing happen."""
         doings = {
-            self.an_incident_is_found: 3,
+            self.an_incident_is_found: 4,
             self.own_trouble_is_found: 2,
             self.an_incident_grows: 3,
             self.an_incident_is_over: 2,
             self.an_incident_becomes_part_of_another: 1,
             self.time_passes: 9,
-            self.what_is_due_is_sent: 9,
+            self.what_is_due_is_sent: 7,
             self.a_person_chooses: 2,
             self.the_subscriber_list_changes: 1,
-            self.a_person_asks_support: 1,
+            self.a_person_asks_support: 2,
             self.a_person_sees_their_cards: 1,
-            self.the_provider_reports: 3,
-            self.staff_stop_sending: 1,
+            self.the_provider_reports: 5,
+            self.staff_stop_sending: 2,
             self.staff_let_it_go_on: 2,
             self.staff_answer: 3,
             self.staff_plan_an_event: 1,
@@ -252,10 +253,10 @@ class History:
         mails = [message for message, _ in self.taken.values() if message.channel is EMAIL]
         if not mails:
             return
-        message, what = (
-            self.random.choice(mails),
-            self.random.choice(["bounce", "spamreport", "unsubscribe", "delivered"]),
-        )
+        with self.ledger.read() as connection:
+            waiting = set(connection.scalars(select(outbox.c.address).where(outbox.c.state == "queued")))
+        message = self.random.choice([it for it in mails if it.address in waiting] or mails[-4:])
+        what = self.random.choice(["bounce", "bounce", "spamreport", "unsubscribe", "delivered"])
         event = {"event": what, "sg_event_id": self.fresh("e"), "message_id": message.message_id, "type": "bounce"}
         with self.ledger.write() as connection:
             apply_events(connection, [{**event, "timestamp": int(self.now.timestamp())}], self.now)
@@ -469,7 +470,7 @@ def empty(tmp_path_factory):
     return file
 
 
-SEEDS = [range(start, start + 5) for start in (0, 5, 10)] + [range(100, 100 + MORE)] * (MORE > 0)
+SEEDS = [range(start, start + 5) for start in (0, 5)] + [range(100, 100 + MORE)] * (MORE > 0)
 
 
 @pytest.mark.parametrize("seeds", SEEDS, ids=str)
