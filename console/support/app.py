@@ -40,7 +40,7 @@ from console.support.routes import (
 )
 from console.support.stage import Stage
 from console.support.state import Support
-from console.support.templates import Templates
+from console.support.templates import STAGE, Templates
 from console.web.errors import LastResort, Problem, problem_of
 from console.web.limits import RateLimits
 from incidents.drills import all_drills
@@ -67,8 +67,6 @@ ROUTERS = tuple(
         administration,
     )
 )
-STAGE = "/stage"
-"""Where the consoles of drills are, under this one."""
 KEPT = "public, max-age=31536000, immutable"
 """Of styles and scripts: their address changes with them."""
 SEE_OTHER = 303

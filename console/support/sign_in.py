@@ -108,7 +108,7 @@ def sign_out(
     with support.doors.write() as connection:
         ended = sessions.end(connection, visitor.session, everywhere=bool(everywhere))
         audit.record(connection, visitor.name, "session.ended", "console", {"sessions": ended}, support.clock())
-    response = RedirectResponse(f"{support.templates.at}/sign-in", SEE_OTHER)
+    response = RedirectResponse(support.templates.link("sign-in"), SEE_OTHER)
     response.delete_cookie(access.cookie_name(request), path="/")
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response

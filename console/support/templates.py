@@ -19,6 +19,9 @@ from console.web.headers import policy_with_scripts
 POLICY = f"{policy_with_scripts()}; frame-src 'self'"
 """Scripts and styles from our own files only; frames show nothing but our own previews."""
 MOUNT = "/console"
+DOOR = "sign-in"
+STAGE = "/stage"
+"""Where the consoles of drills are, under the real one."""
 
 
 class Templates:
@@ -66,11 +69,13 @@ class Templates:
         return self.template_dir / "report" / "style.css"
 
     def link(self, *path: str, **query: object) -> str:
-        """Return an address inside the console; what is None or empty is left out of the query."""
+        """Return an address inside the console; what is None or empty is left out of the query.
+
+        The door of a drill's console is that of the real one: a provider knows no other.
+        """
         given = {name: value for name, value in query.items() if value not in (None, "")}
-        return f"{self.at}/{'/'.join(quote(part, safe='') for part in path)}" + (
-            f"?{urlencode(given)}" if given else ""
-        )
+        at = self.at.partition(STAGE)[0] if path[:1] == (DOOR,) else self.at
+        return f"{at}/{'/'.join(quote(part, safe='') for part in path)}" + (f"?{urlencode(given)}" if given else "")
 
     def render(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ from sqlalchemy import select
 from console.report.facts import facts_of
 from console.support.sessions import Role
 from incidents.ledger.audit import history
-from incidents.ledger.casework import lessons, notice_traits
+from incidents.ledger.casework import lessons, notice_traits, reviews
 from incidents.ledger.schema import contacts, notices
 from incidents.ledger.store import Ledger
 from notifiers import feedback
@@ -103,3 +104,23 @@ def test_an_incident_shows_complaints_answers_and_regions(lead: httpx.Client, le
 def regions(page: str) -> list[str]:
     table = page.split('id="where"')[1].split("</table>", maxsplit=1)[0]
     return [part.split("</bdi>")[0] for part in table.split("<bdi>")[1:]]
+
+
+def test_every_lesson_is_on_one_page_of_many(lead: httpx.Client, ledger: Ledger) -> None:
+    row = {"incident_id": LARGE.incident_id, "kind": "learned", "author": AUTHOR}
+    with ledger.write() as connection:
+        for number in range(70):
+            when = ONSET + timedelta(minutes=number // 3)
+            said = {"lesson_id": f"l{number:02d}", "words": f"Word-{number:02d}.", "written_time": when}
+            connection.execute(lessons.insert().values(row | said))
+            note = {"review_id": f"r{number:02d}", "verdict": "note", "reviewed_time": when, "revision": number}
+            noted = {"incident_id": LARGE.incident_id, "author": AUTHOR, "detail": {}, "note": f"Note-{number:02d}."}
+            connection.execute(reviews.insert().values(note | noted))
+    found: list[str] = []
+    address = "/lessons"
+    while address:
+        page = lead.get(address).text
+        found += re.findall(r"<bdi>((?:Word|Note)-\d\d)\.", page)
+        after = re.search(r'href="/console(/lessons\?after=[^"]+)"', page)
+        address = after.group(1) if after else ""
+    assert len(found) == len(set(found)) == 140

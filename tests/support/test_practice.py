@@ -117,7 +117,8 @@ def test_who_is_not_signed_in_sees_no_drill(leads, workshop: Workshop) -> None:
     lead.post("/drills")
     wait_for(lambda: "/drills/drill-1" in lead.get("/drills").text)
     with httpx.Client(base_url=lead.base_url, trust_env=False) as nobody:
-        assert nobody.get("/stage/drill-1/incidents").status_code == 303
+        sent_away = nobody.get("/stage/drill-1/incidents").headers["location"]
+        assert sent_away == "/console/sign-in?after=%2Fconsole%2Fstage%2Fdrill-1%2Fincidents"
         assert nobody.post(f"/stage/drill-1/incidents/{LARGE.incident_id}/review").status_code == 303
     token = lead.headers.pop("x-form-token")
     assert lead.post("/stage/drill-1/stop", data={"scope": "all", "reason": "x"}).status_code == 403

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, cast, func, literal, null, select, union_all
+from sqlalchemy import Connection, Select, Subquery, cast, func, literal, null, select, union_all
 
 from console.support.paging import PAGE_ROWS, Page, beyond, page_of
 from detectors.finding import Cohort
@@ -58,20 +58,20 @@ def learned(connection: Connection, text: str = "", kind: str = "", after: str =
     after
         Where the page before ended.
     """
-    said = _said()
-    key = [said.c.written_time, said.c.lesson_id]
+    newest = [_newest(connection, it, text, after) for it in _sources(kind)]
+    said = union_all(*(select(it) for it in newest)).subquery("said")
     query = (
         select(said, incidents.c.signal, incidents.c.cohort)
         .join(incidents, incidents.c.incident_id == said.c.incident_id)
-        .where(*_of_kind(said, kind), *_matching(connection, said, text), beyond(after, key, falling=True))
-        .order_by(*(column.desc() for column in key))
+        .order_by(said.c.written_time.desc(), said.c.lesson_id.desc())
         .limit(PAGE_ROWS + 1)
     )
     rows = [_learned(dict(row)) for row in connection.execute(query).mappings()]
     return page_of(rows, PAGE_ROWS, "written_time", "lesson_id")
 
 
-def _said() -> Subquery:
+def _sources(kind: str) -> list[Select[Any]]:
+    """Return where what was learned is: lessons, and the notes of reviews in the same form."""
     names = ("lesson_id", "incident_id", "kind", "words", "author", "written_time", "owner", "done_time")
     written = select(*(lessons.c[name] for name in names))
     noted = select(
@@ -84,18 +84,21 @@ def _said() -> Subquery:
         cast(null(), lessons.c.owner.type).label("owner"),
         cast(null(), UtcTime).label("done_time"),
     ).where(reviews.c.note.is_not(None))
-    return union_all(written, noted).subquery("said")
-
-
-def _of_kind(said: Subquery, kind: str) -> list[ColumnElement[bool]]:
     if kind == TO_DO:
-        return [said.c.kind == LessonKind.ACTION.value, said.c.done_time.is_(None)]
-    return [said.c.kind == kind] if kind else []
+        return [written.where(lessons.c.kind == LessonKind.ACTION.value, lessons.c.done_time.is_(None))]
+    if kind == NOTE:
+        return [noted]
+    return [written.where(lessons.c.kind == kind)] if kind else [written, noted]
 
 
-def _matching(connection: Connection, said: Subquery, text: str) -> list[ColumnElement[bool]]:
+def _newest(connection: Connection, source: Select[Any], text: str, after: str) -> Subquery:
+    """Return a page of one source by its own index: the other's rows are not looked at for it."""
+    key = [source.selected_columns.written_time, source.selected_columns.lesson_id]
     place = func.strpos if connection.dialect.name == "postgresql" else func.instr
-    return [place(func.lower(said.c.words), word.lower()) > 0 for word in text[:LONGEST_SEARCH].split()]
+    words = func.lower(source.selected_columns.words)
+    matching = [place(words, word.lower()) > 0 for word in text[:LONGEST_SEARCH].split()]
+    found = source.where(*matching, beyond(after, key, falling=True))
+    return found.order_by(*(column.desc() for column in key)).limit(PAGE_ROWS + 1).subquery()
 
 
 def _learned(row: dict[str, Any]) -> Learned:
