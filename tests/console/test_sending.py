@@ -1,6 +1,7 @@
 """``prebuffer send`` as a process of its own, and what `prebuffer outbox` says and settles afterwards."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from config.bootstrap import open_ledger
 from config.reading import read_settings
 from console.main import app
-from incidents.ledger.schema import notices, outbox
+from incidents.ledger.schema import deliveries, notices, outbox
 from tests.serving import wait_for
 
 SEND = [sys.executable, "-m", "console.main", "send", "--config"]
@@ -83,6 +84,29 @@ def test_it_sends_what_is_due_and_ends(put, config, tmp_path):
     assert (sender.returncode, sender.stdout) == (0, "Outbox: 3 sent.\n"), sender.stderr
     assert len(list((tmp_path / "mailbox").glob("*.eml"))) == 3
     assert states(config) == {"sent": 3}
+
+
+class TestWorkers:
+    """Several processes on one ledger, on either database."""
+
+    @pytest.fixture
+    def config(self, config, tmp_path, ledger_url):
+        text = config.read_text(encoding="utf-8")
+        config.write_text(text.replace(f"sqlite:///{tmp_path}/ledger.db", ledger_url), encoding="utf-8")
+        return config
+
+    def test_they_share_what_is_due_and_send_each_once(self, put, config, ledger, leases):
+        put(1100)
+        command = [*SEND, str(config), "--workers", "2"]
+        crew = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        assert crew.returncode == 0, crew.stderr
+        assert crew.stdout.count("Outbox: ") == 2
+        assert sum(map(int, re.findall(r"\d+", crew.stdout))) == 1100
+        assert leases() == []
+        assert states(config).keys() == {"sent", "cancelled"}  # some are held out
+        with ledger.read() as connection:
+            tried = connection.execute(select(deliveries.c.outcome, deliveries.c.attempt)).all()
+        assert (set(tried), len(tried)) == ({("sent", 1)}, states(config)["sent"])
 
 
 def test_told_to_stop_it_records_what_it_did_gives_back_the_rest_and_exits_0(put, config, tmp_path, leases):

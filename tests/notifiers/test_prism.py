@@ -16,10 +16,12 @@ import pytest
 
 from incidents.model import Cause, TroubleKind
 from notifiers.channels import SendGrid, SendGridSettings
-from notifiers.channels.sendgrid import SEND_PATH, request_body
+from notifiers.channels.sendgrid import MOST_TOGETHER, SEND_PATH, request_body
+from notifiers.compose import Rendered
 from notifiers.errors import Refused
 from notifiers.model import ChannelName
 from notifiers.outbox import Message
+from notifiers.sharing import NAME, Sharing
 from telemetry.contract import Signal
 from tests.prism import MOCK, playing
 
@@ -66,24 +68,26 @@ def client(settings) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def message(composer, context):
-    def build(**changes) -> Message:
-        words = composer.compose(context(**changes))
-        return Message(
-            message_id="abcdefghijkl2345",
-            notice_id="abcdefghijkl2345",
-            subscriber_id="u-1",
-            channel=ChannelName.EMAIL,
-            address="ada@example.net",
-            subject=words.subject,
-            html=words.html,
-            text=words.text,
-            card=words.card,
-            queued_time=datetime(2026, 3, 9, tzinfo=UTC),
-            expires_time=None,
-            attempt=1,
-        )
+    return lambda **changes: message_of(composer.compose(context(**changes)))
 
-    return build
+
+def message_of(words: Rendered, key: str = "abcdefghijkl2345", address: str = "ada@example.net") -> Message:
+    return Message(
+        message_id=key,
+        notice_id=key,
+        subscriber_id="u-1",
+        channel=ChannelName.EMAIL,
+        address=address,
+        subject=words.subject,
+        html=words.html,
+        text=words.text,
+        card=words.card,
+        queued_time=datetime(2026, 3, 9, tzinfo=UTC),
+        expires_time=None,
+        attempt=1,
+        body_key=words.body_key,
+        personal=words.personal,
+    )
 
 
 @pytest.mark.parametrize("kind", TroubleKind)
@@ -135,3 +139,17 @@ def test_a_refusal_reaches_us_as_one(client, settings, message):
 
 def test_without_a_key_nothing_is_accepted(client, settings, message):
     assert client.post(SEND_PATH, json=request_body(message(), settings)).status_code == 401
+
+
+@pytest.mark.parametrize("people", [2, MOST_TOGETHER])
+def test_many_people_share_a_request_each_with_what_is_their_own(people, client, settings, composer, context):
+    sharing, names = Sharing(composer), ("Ada", "عائلة", "Dr. Ng-Müller")
+    mails = []
+    for number in range(people):
+        key = f"{number:016d}"
+        words = sharing.compose(context(notice_id=key, display_name=names[number % len(names)]))
+        mails.append(message_of(words, key, f"u{number}@example.net"))
+    (request,) = SendGrid(settings, client).bundle(mails)
+    assert [mail.message_id for mail in request] == [mail.message_id for mail in mails]
+    assert len({mail.personal.get(NAME) for mail in request}) == min(people, len(names))
+    assert SendGrid(settings, client).send(*request).provider_message_id
