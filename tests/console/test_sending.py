@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from config.bootstrap import open_ledger
 from config.reading import read_settings
+from console.commands.send import send
 from console.main import app
 from incidents.ledger.schema import deliveries, notices, outbox
 from tests.serving import wait_for
@@ -30,7 +31,7 @@ def ledger(config):
 def put(ledger):
     """Queue mails to so many people."""
 
-    def put(people):
+    def put(people, channel="email"):
         now = datetime.now(UTC)
         names = [f"n-{n:04d}" for n in range(people)]
         told = {
@@ -39,12 +40,12 @@ def put(ledger):
             "decided_time": now,
             "problem": "buffering",
             "cause": "service",
-            "channel": "email",
+            "channel": channel,
             "expires_time": now + timedelta(hours=9),
         }
         mail = {
             "stage": "first",
-            "channel": "email",
+            "channel": channel,
             "subject": "A subject",
             "html": "<p>page</p>",
             "text": "text",
@@ -95,13 +96,20 @@ class TestWorkers:
         config.write_text(text.replace(f"sqlite:///{tmp_path}/ledger.db", ledger_url), encoding="utf-8")
         return config
 
-    def test_they_share_what_is_due_and_send_each_once(self, put, config, ledger, leases):
-        put(1100)
-        command = [*SEND, str(config), "--workers", "2"]
-        crew = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-        assert crew.returncode == 0, crew.stderr
-        assert crew.stdout.count("Outbox: ") == 2
-        assert sum(map(int, re.findall(r"\d+", crew.stdout))) == 1100
+    @pytest.fixture(autouse=True)
+    def handlers(self):
+        """The command listens to signals on behalf of its workers."""
+        kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        yield
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+    def test_they_share_what_is_due_and_send_each_once(self, put, config, ledger, leases, capfd):
+        put(1100, "in_app")
+        send(workers=2, config=config)
+        said = capfd.readouterr().out
+        assert said.count("Outbox: ") == 2
+        assert sum(map(int, re.findall(r"\d+", said))) == 1100
         assert leases() == []
         assert states(config).keys() == {"sent", "cancelled"}  # some are held out
         with ledger.read() as connection:
