@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -196,7 +196,7 @@ class Composer:
     def _composed(self, language: Language, key: _BodyKey) -> _Body:
         remedy = self.remedies.best(key.case)
         words = self._words(language, key, remedy)
-        said = frozenset(name for name, word in words.items() if word)
+        said = frozenset([name for name, word in words.items() if word])
         frame = self._frame(language, _FrameKey(key.tag, said, key.phone, key.urls, key.brand))
         escaped = {name: str(escape(word)) for name, word in words.items()}
         what = self._what(language, key)
@@ -237,19 +237,29 @@ class Composer:
 
     def _words(self, language: Language, key: _BodyKey, remedy: Remedy) -> dict[str, str]:
         """Return the sentences of a notice by their tokens, each on one line; empty ones where it has none."""
-        sight, said = self.remedies.sight(key.case[2]), language.gettext
+        sight, said = self.remedies.sight(key.case[2]), partial(self._sentence, language)
         seen = {"seen": said(sight.seen), "again": said(sight.again)}
-        steps = {name: said(step.say) for name, step in zip(STEPS, remedy.steps, strict=False)}
-        words = dict.fromkeys(WORDS, "") | steps
-        words |= {
-            "subject": said(remedy.subject) % seen,
-            "side": remedy.side and said(remedy.side),
-            "todo": said(remedy.todo),
-            "next": said(remedy.next),
-        }
+        words = dict.fromkeys(WORDS, "")
+        words["subject"] = one_line(said(remedy.subject) % seen)
+        words["side"] = said(remedy.side) if remedy.side else ""
+        words["todo"], words["next"] = said(remedy.todo), said(remedy.next)
+        for name, step in zip(STEPS, remedy.steps, strict=False):
+            words[name] = said(step.say)
         if (url := key.brand.article_url(remedy.article)) and remedy.article:
-            words |= {"article_title": said(self.remedies.articles[remedy.article]), "article_url": url}
-        return {name: one_line(word) for name, word in words.items()}
+            words["article_title"], words["article_url"] = said(self.remedies.articles[remedy.article]), one_line(url)
+        return words
+
+    def _sentence(self, language: Language, sentence: str) -> str:
+        """Return a sentence of the catalogue in a language, on one line; each is looked up once."""
+        key = (language.tag, sentence)
+        if key not in self._said:
+            self._keep(key, one_line(language.gettext(sentence)))
+        return self._said[key]
+
+    def _keep(self, key: tuple[object, ...], said: str) -> None:
+        if len(self._said) >= SENTENCES_KEPT:
+            self._said.clear()
+        self._said[key] = said
 
     def _what(self, language: Language, key: _BodyKey) -> str:
         """Return the sentence of what happened, with tokens where it differs from person to person."""
@@ -297,9 +307,7 @@ class Composer:
     def _personal(self, language: Language, name: str, *arguments: object) -> str:
         key = (language.tag, name, *arguments)
         if key not in self._said:
-            if len(self._said) >= SENTENCES_KEPT:
-                self._said.clear()
-            self._said[key] = one_line(str(getattr(self._voice(language).personal, name)(*arguments)))
+            self._keep(key, one_line(str(getattr(self._voice(language).personal, name)(*arguments))))
         return self._said[key]
 
     def _voice(self, language: Language) -> _Voice:
