@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +23,8 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+COLOURS = ["color-contrast", "link-in-text-block"]
+"""Of these, the rules that a page may break in the dark alone."""
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +39,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def axe() -> Callable[[Page], None]:
+def axe() -> Callable[..., None]:
     """Assert that axe-core finds nothing on a page, by WCAG 2.2 AA and good practice."""
     if not AXE.exists():
         _missing("axe-core")
     source = AXE.read_text(encoding="utf-8")
 
-    def check(page: Page) -> None:
+    def check(page: Page, rules: Sequence[str] = ()) -> None:
         page.evaluate(source)
-        options = {"runOnly": {"type": "tag", "values": RULES}}
+        options = {"runOnly": {"type": "rule", "values": rules} if rules else {"type": "tag", "values": RULES}}
         found = page.evaluate("options => axe.run(document, options)", options)["violations"]
         assert [(it["id"], it["help"], [node["html"] for node in it["nodes"]]) for it in found] == []
 

@@ -22,7 +22,7 @@ def folder(tmp_path_factory, root):
 
 @pytest.fixture(scope="module")
 def preview(folder):
-    with serving(make_preview(folder)) as url, httpx.Client(base_url=url) as client:
+    with serving(make_preview(folder)) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 

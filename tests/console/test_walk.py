@@ -83,7 +83,7 @@ def rounded(value):
 
 
 def test_runs_that_open_the_warehouse_anew_decide_as_one_that_keeps_it_open(world, outage, tmp_path):
-    windows = Window(outage - 2 * STEP, outage + 5 * STEP).split(STEP)
+    windows = Window(outage - STEP, outage + 4 * STEP).split(STEP)
     kept = decided(world, tmp_path / "kept", windows, anew=False)
     assert kept["incidents"]
     assert kept["notices"]

@@ -15,6 +15,7 @@ from benchmarks.console_tasks import MOST_CLICKS, World, clicks_of
 from config.settings import Settings
 from console.web import make_app
 from incidents.ledger.store import Ledger
+from tests.browser import COLOURS
 from tests.serving import serving, wait_for
 from tests.support.conftest import fill, patient
 from tests.support.lead_day import addresses, evening_in, signed_in, world_of
@@ -68,19 +69,18 @@ def test_a_first_day_takes_four_clicks_a_task_with_and_without_scripts(
     context.close()
 
 
-def test_nobody_is_kept_out_by_light_or_dark(browser: Browser, overview: str, world: World, axe) -> None:
-    for scheme in ("light", "dark"):
-        context, page, _ = signed_in(browser, overview, color_scheme=scheme)
-        for address in addresses(page, overview):
-            page.goto(address)
-            axe(page)
-        context.close()
-
-
-def test_a_telephone_shows_every_page_whole(browser: Browser, overview: str, world: World, axe) -> None:
-    context, page, _ = signed_in(browser, overview, viewport={"width": 375, "height": 720})
+def test_nobody_is_kept_out_by_light_or_dark_or_on_a_telephone(
+    browser: Browser, overview: str, world: World, axe
+) -> None:
+    context, page, _ = signed_in(browser, overview)
     for address in addresses(page, overview):
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 1280, "height": 720})
         page.goto(address)
+        axe(page)
+        page.emulate_media(color_scheme="dark")
+        axe(page, COLOURS)
+        page.set_viewport_size({"width": 375, "height": 720})
         assert page.evaluate("document.documentElement.scrollWidth") <= 375, address
     page.goto(overview)
     axe(page)
