@@ -103,6 +103,8 @@ def run() -> tuple[dict[str, int], int]:
                 for address in addresses(page, f"{url}/console/"):
                     page.goto(address)
                     page.evaluate(AXE.read_text(encoding="utf-8"))
-                    options = {"runOnly": {"type": "tag", "values": RULES}}
-                    found += len(page.evaluate("options => axe.run(document, options)", options)["violations"])
+                    for scheme in ("light", "dark"):
+                        page.emulate_media(color_scheme=scheme)
+                        options = {"runOnly": {"type": "tag", "values": RULES}}
+                        found += len(page.evaluate("options => axe.run(document, options)", options)["violations"])
                 return clicks_of(page, f"{url}/console/", world), found
