@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.pit import Array, Cells
 from config.pipeline import Pipeline
 from console.walk import WorldClock
-from detectors.cohorts import NO_COHORT
+from detectors.cohorts import NO_COHORT, CohortIndex
 from detectors.learning import hourly_counts
 from detectors.observations import MISSING, SIGNALS, Codes, slot_of
 from detectors.rates import SLOTS_PER_HOUR
@@ -69,11 +69,14 @@ class Spread:
         Stretch and cohort of each as one number, shape (m,).
     shape
         How many stretches and cohorts there are.
+    index
+        Numbers the cohorts, all titles among them: to judge only those of which somebody was struck would be unfair.
     """
 
     row: NDArray[np.int64]
     place: NDArray[np.int64]
     shape: tuple[int, int]
+    index: CohortIndex
 
     @classmethod
     def of(cls, state: WatchState, window: Window, hours: float) -> Spread:
@@ -82,11 +85,12 @@ class Spread:
         stretch = (state.rows.slot - slot_of(window.start)) // width
         count = (slot_of(window.end) - slot_of(window.start)) // width
         rows = np.flatnonzero((stretch >= 0) & (stretch < count))
-        units = state.recent.index.units(state.rows.codes[rows])
+        index = CohortIndex()
+        units = index.units(state.rows.codes[rows])
         row = np.repeat(rows, units.shape[1])
         unit, known = units.ravel(), units.ravel() != NO_COHORT
-        shape = (count, len(state.recent.index))
-        return cls(row[known], (np.repeat(stretch[rows], units.shape[1]) * shape[1] + unit)[known], shape)
+        shape = (count, len(index))
+        return cls(row[known], (np.repeat(stretch[rows], units.shape[1]) * shape[1] + unit)[known], shape, index)
 
     def sums(self, values: Array) -> Array:
         """Return the sums of the slices' values, shape (stretches, cohorts)."""
@@ -134,7 +138,7 @@ def plain_cells(pipeline: Pipeline, state: WatchState, window: Window, spread: S
     history = hourly_counts(connection, state.words, window.start - HISTORY, window.start)
     titles = np.full((len(history.codes), len(DIMENSIONS) - history.codes.shape[1]), MISSING, np.int32)
     codes: Codes = np.hstack([history.codes, titles]).astype(np.int32)
-    units = state.recent.index.units(codes)
+    units = spread.index.units(codes)
     first = slot_of(window.start) // SLOTS_PER_HOUR
     wanted = (first + np.arange(spread.shape[0])) % HOURS_A_WEEK
     hours_seen = np.bincount(np.unique(history.hour) % HOURS_A_WEEK, minlength=HOURS_A_WEEK)
