@@ -1,8 +1,9 @@
 """Words that many share: each distinct notice is composed once, with stand-ins where something of one person's belongs.
 
-An outage gives a hundred thousand people the same mail but for their name, their case and their links. The same
-template is given stand-ins for these, what comes out is kept once, and what is personal is put in at the end: by the
-provider, for up to a thousand people a request, or by `notifiers.outbox.Message.filled`.
+An outage gives a hundred thousand people the same mail but for their name, their case and links. The frames of the
+composer make a mail cheap to write; this makes it cheap to keep and to hand over. The composer is given stand-ins for
+what is personal, what comes out is kept once, and each person's own values are put in at the end: by the provider, for
+up to a thousand people a request, or by `notifiers.outbox.Message.filled`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 
 from incidents.model import Cause, TroubleKind
 from notifiers.compose import Composer
-from notifiers.context import Brand
+from notifiers.context import UNNAMED, Brand
 from notifiers.language import Languages
 from notifiers.links import Links
 from notifiers.local_time import zone
@@ -79,3 +79,12 @@ def test_every_mail_makes_the_twelve_points(tag, reader, composer):
         assert not re.search(r"%\(|\[\[|\{\{", rendered.text + rendered.subject)
         assert ("tel" not in reader) or "0800" not in rendered.text
     assert missing == []
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_service_without_a_name_has_one_in_the_readers_language(tag, composer):
+    rendered = composer.compose(sample(("problem", Cause.SERVICE, Signal.BUFFERING, None, None), tag, Brand()).context)
+    said = composer.languages.of(tag).gettext("Your streaming service")
+    assert said in unescape(rendered.html)
+    assert UNNAMED not in rendered.text + rendered.html
+    assert (said == "Your streaming service") == (tag == "en")
