@@ -11,7 +11,7 @@ from incidents.ledger.schema import notices, outbox
 from notifiers.model import ChannelName, Policy
 from notifiers.outbox import State
 
-ON_THE_WAY = (State.QUEUED.value, State.SENDING.value, State.UNKNOWN.value)
+ON_THE_WAY = (State.QUEUED.value, State.SENDING.value)
 _TAKE_TURNS = "SELECT pg_advisory_xact_lock(7726329)"
 """Senders that count on PostgreSQL take turns, or each would take all that is left. On SQLite they do so anyway."""
 
@@ -62,7 +62,7 @@ def _gone(connection: Connection, channel: ChannelName, now: datetime) -> int:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(_TAKE_TURNS)
     leased = (outbox.c.state == State.QUEUED.value) & (outbox.c.lease_until > now)
-    under_way = outbox.c.state.in_([State.SENDING.value, State.UNKNOWN.value])
+    under_way = outbox.c.state == State.SENDING.value
     gone = or_(_sent_since_midnight(now), under_way, leased)
     query = select(func.count()).select_from(outbox).where(outbox.c.channel == channel.value, gone)
     return int(connection.execute(query).scalar_one())
@@ -70,4 +70,5 @@ def _gone(connection: Connection, channel: ChannelName, now: datetime) -> int:
 
 def _sent_since_midnight(now: datetime) -> ColumnElement[bool]:
     midnight = datetime.combine(now.date(), time(), now.tzinfo)
-    return (outbox.c.state == State.SENT.value) & (outbox.c.settled_time >= midnight)
+    today = or_(outbox.c.settled_time.is_(None), outbox.c.settled_time >= midnight)
+    return outbox.c.state.in_([State.SENT.value, State.UNKNOWN.value]) & today
