@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, literal, not_, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate, Update
 
-from incidents.ledger.among import among
+from incidents.ledger.among import among, unindexed
 from incidents.ledger.schema import deliveries, notices, outbox
 from incidents.model import TroubleKind
 from notifiers.insert import copy_new, insert_new
@@ -171,7 +171,7 @@ _BEGIN = (
     update(outbox)
     .where(
         among(outbox.c.message_id, "ids"),
-        outbox.c.state == State.QUEUED.value,
+        unindexed(outbox.c.state) == State.QUEUED.value,
         outbox.c.lease_owner == bindparam("owner"),
         select(literal(1))
         .where(notices.c.notice_id == outbox.c.notice_id, notices.c.withheld_reason.is_(None), unstopped("now"))
@@ -254,7 +254,7 @@ def _record(state: State) -> Update:
     ours = among(outbox.c.message_id, "ids")
     return (
         update(outbox)
-        .where(ours, outbox.c.state.in_([State.SENDING.value, State.UNKNOWN.value]))
+        .where(ours, unindexed(outbox.c.state).in_([State.SENDING.value, State.UNKNOWN.value]))
         .values(state=state.value, lease_owner=None, lease_until=None, **when)
     )
 

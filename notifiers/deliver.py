@@ -11,8 +11,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row
 
-from incidents.ledger.among import among
-from incidents.ledger.schema import outbox
 from incidents.ledger.store import transaction
 from notifiers.attempts import Result, begin, claim, let_go, record, retries, sweep
 from notifiers.budget import within_budget
@@ -23,7 +21,7 @@ from notifiers.flight import Answer, Bundle, Flight
 from notifiers.model import ChannelName, Policy, WithheldReason
 from notifiers.outbox import Lease, Message, Outcome, State, cancel, put_off
 from notifiers.provider import Allowance, note, reserve, within_limit
-from notifiers.recheck import SOON, Consents, standings
+from notifiers.recheck import SOON, Consents, standings_of
 from notifiers.release import hold
 from notifiers.stops import StopKind, channel_scope, end, start
 
@@ -225,8 +223,8 @@ class _Run:
         """Ask the gates again: which messages are not wanted any more, and until when others have to wait."""
         found: dict[str, WithheldReason] = {}
         waits: dict[str, datetime] = {}
-        theirs = among(outbox.c.message_id, [message.message_id for message in taken])
-        for standing in standings(connection, theirs, None if self.policy is None else now) if taken else ():
+        theirs = [message.message_id for message in taken]
+        for standing in standings_of(connection, theirs, None if self.policy is None else now):
             reason = standing.objection(now, self.consents, self.policy)
             closed = None if reason or self.policy is None else standing.wait(now, self.policy)
             if reason is not None:

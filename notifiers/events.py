@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, exists, func, or_, select, update
 
+from incidents.ledger.among import unindexed
 from incidents.ledger.schema import deliveries, notices, outbox, provider_events, suppressions
 from notifiers.address import normalised
 from notifiers.insert import insert_new
@@ -189,11 +190,12 @@ def settle_heard(connection: Connection, now: datetime) -> dict[State, int]:
 
 def _settle(connection: Connection, ids: Sequence[str], now: datetime) -> dict[State, int]:
     counts: Counter[State] = Counter()
+    state = unindexed(outbox.c.state)
     for some in _slices(ids):
         mine = outbox.c.message_id.in_(some)
-        gone = mine & outbox.c.state.in_([State.UNKNOWN.value, State.SENT.value]) & _heard(NOT_DELIVERED)
+        gone = mine & state.in_([State.UNKNOWN.value, State.SENT.value]) & _heard(NOT_DELIVERED)
         counts[State.FAILED] += _bring(connection, gone, State.FAILED, now)
-        taken = mine & (outbox.c.state == State.UNKNOWN.value) & _heard()
+        taken = mine & (state == State.UNKNOWN.value) & _heard()
         counts[State.SENT] += _bring(connection, taken, State.SENT, now)
     return dict(+counts)
 
@@ -224,7 +226,7 @@ def release_unheard(connection: Connection, now: datetime, after: timedelta) -> 
     for some in _slices(ids):
         mine = outbox.c.message_id.in_(some)
         again = {"state": State.QUEUED.value, "settled_time": None, "next_attempt_time": now}
-        connection.execute(update(outbox).where(mine, outbox.c.state == State.UNKNOWN.value).values(again))
+        connection.execute(update(outbox).where(mine, unindexed(outbox.c.state) == State.UNKNOWN.value).values(again))
         attempts = deliveries.c.message_id.in_(some) & (deliveries.c.outcome == Outcome.UNKNOWN.value)
         lost = {"outcome": Outcome.LOST.value, "detail": UNHEARD}
         connection.execute(update(deliveries).where(attempts).values(lost))

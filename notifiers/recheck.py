@@ -12,7 +12,7 @@ all at once, a table at a time, and most of it is empty; what it means for one o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -313,28 +313,42 @@ def standings(connection: Connection, which: ColumnElement[bool], now: datetime 
     now
         Load what else their people heard, too, as of this moment.
     """
-    rows = connection.execute(_ROWS.where(which)).all()
+    return _standing(connection, connection.execute(_OF_NOTICES.where(which)).all(), now)
+
+
+def standings_of(connection: Connection, message_ids: Collection[str], now: datetime | None = None) -> list[Standing]:
+    """Load how some messages stand now, found by their keys however many others there are; see `standings`."""
+    theirs = among(outbox.c.message_id, message_ids)
+    return _standing(connection, connection.execute(_OF_MESSAGES.where(theirs)).all(), now)
+
+
+def _standing(connection: Connection, rows: Sequence[Row[Any]], now: datetime | None) -> list[Standing]:
     if not rows:
         return []
     known = _known(connection, rows, now)
     return [Standing(row, known) for row in rows]
 
 
-_ROWS = select(
+_COLUMNS = select(
     *(column for column in notices.c if column is not notices.c.release_time),
     outbox.c.message_id,
     outbox.c.stage,
     outbox.c.address,
     outbox.c.channel.label("by"),
     *(troubles.c[name] for name in ("severity", "since", "last_bad_time", "error_class")),
-).select_from(
-    notices.outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id).outerjoin(
-        troubles,
-        (troubles.c.subscriber_id == notices.c.subscriber_id)
-        & (troubles.c.episode == notices.c.episode)
-        & (troubles.c.kind == notices.c.kind),
-    )
 )
+_TROUBLE = (
+    (troubles.c.subscriber_id == notices.c.subscriber_id)
+    & (troubles.c.episode == notices.c.episode)
+    & (troubles.c.kind == notices.c.kind)
+)
+_OF_NOTICES = _COLUMNS.select_from(
+    notices.outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id).outerjoin(troubles, _TROUBLE)
+)
+_OF_MESSAGES = _COLUMNS.select_from(
+    outbox.join(notices, outbox.c.notice_id == notices.c.notice_id).outerjoin(troubles, _TROUBLE)
+)
+"""An outer join would have SQLite read every notice."""
 
 
 def _known(connection: Connection, rows: Sequence[Row[Any]], now: datetime | None) -> Known:

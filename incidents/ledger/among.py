@@ -63,3 +63,29 @@ def _in_json(element: among, compiler: SQLCompiler, **options: Any) -> str:  # n
 def _in_array(element: among, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
     column, texts = (compiler.process(part, **options) for part in element.clauses)
     return f"{column} = ANY({texts})"
+
+
+class unindexed(FunctionElement[Any]):  # noqa: N801 - reads as a function
+    """A column of whose index SQLite makes no use, where another finds the rows sooner: it keeps no statistics.
+
+    Parameters
+    ----------
+    column
+        Any.
+    """
+
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        super().__init__(column)
+        self.type = column.type
+
+
+@compiles(unindexed)
+def _itself(element: unindexed, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    return str(compiler.process(element.clauses, **options))
+
+
+@compiles(unindexed, "sqlite")
+def _plus(element: unindexed, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    return f"+{compiler.process(element.clauses, **options)}"

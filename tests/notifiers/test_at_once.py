@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -10,18 +11,20 @@ from datetime import timedelta
 from typing import ClassVar
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import event, func, insert, select
 
 from incidents.ledger.casework import expected_incidents, silences
 from incidents.ledger.schema import contacts, deliveries, inbox, notices, outbox, preferences, rollouts, suppressions
+from incidents.ledger.store import writing
 from incidents.model import Cause, Severity, Trouble, TroubleKind, Verdict
 from notifiers.channels import Receipt
 from notifiers.channels.contract import one_by_one
 from notifiers.deliver import AT_ONCE, deliver
 from notifiers.errors import ChannelPaused, OutcomeUnknown, RateLimited, Refused, Retryable
+from notifiers.events import apply_events
 from notifiers.model import HOLDING, ChannelName, Policy, notice_id
 from notifiers.outbox import State
-from notifiers.recheck import standings
+from notifiers.recheck import standings, standings_of
 from telemetry.contract import Signal
 
 EMAIL = ChannelName.EMAIL
@@ -194,7 +197,7 @@ def test_of_many_together_the_same_is_said_as_of_each_alone(seed, ledger, add_in
     with ledger.read() as connection:
         together = {one.message_id: said(one) for one in standings(connection, notices.c.notice_id != "", noon)}
         for message_id, what in together.items():
-            (alone,) = standings(connection, outbox.c.message_id == message_id, noon)
+            (alone,) = standings_of(connection, [message_id], noon)
             assert said(alone) == what, message_id
     objections = frozenset().union(*(found for found, _ in together.values()))
     waits = {wait[0] for _, wait in together.values() if wait}
@@ -208,6 +211,40 @@ def test_of_many_together_the_same_is_said_as_of_each_alone(seed, ledger, add_in
         "frequency_cap",
     }
     assert waits >= {"silenced", "quiet_hours", "awaiting_approval"}
+
+
+LONG = ("notices", "outbox", "troubles", "deliveries", "provider_events")
+
+
+def test_the_cost_of_sending_some_does_not_grow_with_what_waits_or_is_done(engine, queue, noon):
+    """SQLite keeps no statistics, and would read all messages of a state, or every notice, to find a few by key."""
+    if engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by the sizes of its tables.")
+    queue(20)
+    asked: dict[str, tuple] = {}
+
+    def note(*of) -> None:
+        if of[2].lstrip().startswith(("SELECT", "UPDATE", "INSERT", "WITH", "DELETE")):
+            asked[of[2]] = of[3][0] if isinstance(of[3], list) else of[3]
+
+    event.listen(engine, "after_cursor_execute", note)
+    hands = Hands(lambda number: OutcomeUnknown("?") if number % 5 == 0 else None)
+    deliver(engine, {ChannelName.EMAIL: hands}, noon, policy=POLICY)
+    with writing(engine).begin() as connection:
+        spoken = {"event": "delivered", "timestamp": noon.timestamp()}
+        told = [spoken | {"sg_event_id": who, "message_id": who} for who in hands.got]
+        assert apply_events(connection, told, noon).settled
+    event.remove(engine, "after_cursor_execute", note)
+    with engine.connect() as connection:
+        plans = {
+            sql: connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", bound).all() for sql, bound in asked.items()
+        }
+    steps = [(step[3], sql) for sql, plan in plans.items() for step in plan]
+    assert [one for one in steps if re.match(rf"SCAN ({'|'.join(LONG)})\b", one[0])] == []
+    by_key = [(step, sql) for step, sql in steps if step.startswith("SEARCH outbox") and "outbox.message_id IN" in sql]
+    by_key = [one for one in by_key if not one[1].startswith("WITH due")]
+    assert len(by_key) >= 5
+    assert [one for one in by_key if "outbox_1 (message_id=?)" not in one[0]] == []
 
 
 class Hands:
