@@ -14,7 +14,7 @@ from incidents.ledger.rows import incident_from
 from incidents.ledger.schema import incidents, notices, outbox, rollouts
 from incidents.model import Incident
 from notifiers import outbox as messages
-from notifiers.model import Rollout, RolloutState
+from notifiers.model import HOLDING, Rollout, RolloutState
 from notifiers.rollout import read, waiting
 
 
@@ -77,15 +77,18 @@ def audience(connection: Connection, incident_ids: Sequence[str]) -> tuple[tuple
 
 def sample(connection: Connection, incident_id: str, kind: str = "problem") -> messages.Message | None:
     """Return a message of this incident that waits or went out, as its reader sees it; None if none was written."""
-    query = (
+    written = (
         select(outbox.c.message_id)
         .join(notices, notices.c.notice_id == outbox.c.notice_id)
         .where(notices.c.incident_id == incident_id, notices.c.kind == kind)
-        .order_by(notices.c.withheld_reason, notices.c.channel, notices.c.decided_time)  # as the index stands
+        .order_by(notices.c.channel, notices.c.decided_time)  # as the index stands
         .limit(1)
     )
-    message_id = connection.scalar(query)
-    return None if message_id is None else messages.load(connection, message_id)
+    for reason in (None, *sorted(HOLDING)):
+        message_id = connection.scalar(written.where(notices.c.withheld_reason == reason))
+        if message_id is not None:
+            return messages.load(connection, message_id)
+    return None
 
 
 def _asked(connection: Connection, rollout: Rollout) -> Asked:
