@@ -81,7 +81,7 @@ def sample(connection: Connection, incident_id: str, kind: str = "problem") -> m
         select(outbox.c.message_id)
         .join(notices, notices.c.notice_id == outbox.c.notice_id)
         .where(notices.c.incident_id == incident_id, notices.c.kind == kind)
-        .order_by(notices.c.channel, notices.c.decided_time)  # as the index stands
+        .order_by(notices.c.withheld_reason, notices.c.channel, notices.c.decided_time)  # as the index stands
         .limit(1)
     )
     for reason in (None, *sorted(HOLDING)):

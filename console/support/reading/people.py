@@ -175,7 +175,7 @@ def people(
             table.withheld_reason.is_(None) if reason == TOLD else table.withheld_reason == reason,
             beyond(after, columns),
         )
-        .order_by(*columns)
+        .order_by(table.withheld_reason, *columns)  # as the index stands
         .limit(limit + 1)
     )
     rows = connection.execute(query).all()
