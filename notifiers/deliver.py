@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from notifiers.outbox import Lease, Message, Outcome, State, cancel, put_off
 from notifiers.provider import Allowance, note, reserve, within_limit
 from notifiers.recheck import SOON, Consents, standings_of
 from notifiers.release import hold
+from notifiers.spread import share_of
 from notifiers.stops import StopKind, channel_scope, end, start
 
 Clock = Callable[[], datetime]
@@ -62,14 +62,10 @@ class RetryPolicy:
     def wait(self, message_id: str, attempt: int) -> timedelta:
         """Return how long to wait after a failure: ``base * 2**(attempt - 1)``, capped, then spread."""
         full: timedelta = min(self.base * 2 ** min(attempt - 1, 30), self.longest)
-        return full * (1 - self.jitter * _share(f"{message_id}:{attempt}"))
+        return full * (1 - self.jitter * share_of(f"{message_id}:{attempt}"))
 
 
 DEFAULT_RETRY = RetryPolicy()
-
-
-def _share(key: str) -> float:
-    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") / 2**64
 
 
 @dataclass(frozen=True)

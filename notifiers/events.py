@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, exists, func, or_, select, update
 
-from incidents.ledger.among import unindexed
+from incidents.ledger.among import among, unindexed
 from incidents.ledger.schema import deliveries, notices, outbox, provider_events, suppressions
 from notifiers.address import normalised
 from notifiers.insert import insert_new
@@ -33,7 +33,6 @@ DEAD_ADDRESS = re.compile(r"bounced address|spam reporting address|unsubscribed 
 LONGEST_ID, LONGEST_EVENT, LONGEST_DETAIL = 128, 32, 200
 NEIGHBOURHOOD = timedelta(minutes=15)
 """Around an attempt: the provider must have spoken of every other mail sent then, before its silence means a thing."""
-IDS_PER_QUERY = 500
 _ADDRESS_LIKE = re.compile(r"\S*@\S*")
 UNHEARD = "The provider spoke of all others sent then, and never of this one."
 
@@ -147,10 +146,7 @@ def _suppression(event: str, kind: object, reason: str) -> str | None:
 def _known(connection: Connection, ids: Iterable[str]) -> dict[str, Row[Any]]:
     whose = outbox.join(notices, notices.c.notice_id == outbox.c.notice_id)
     query = select(outbox.c.message_id, outbox.c.address, notices.c.subscriber_id).select_from(whose)
-    rows: dict[str, Row[Any]] = {}
-    for some in _slices(sorted(ids)):
-        rows.update((row.message_id, row) for row in connection.execute(query.where(outbox.c.message_id.in_(some))))
-    return rows
+    return {row.message_id: row for row in connection.execute(query.where(among(outbox.c.message_id, set(ids))))}
 
 
 def _row(event: Event, now: datetime) -> dict[str, Any]:
@@ -189,14 +185,13 @@ def settle_heard(connection: Connection, now: datetime) -> dict[State, int]:
 
 
 def _settle(connection: Connection, ids: Sequence[str], now: datetime) -> dict[State, int]:
-    counts: Counter[State] = Counter()
-    state = unindexed(outbox.c.state)
-    for some in _slices(ids):
-        mine = outbox.c.message_id.in_(some)
-        gone = mine & state.in_([State.UNKNOWN.value, State.SENT.value]) & _heard(NOT_DELIVERED)
-        counts[State.FAILED] += _bring(connection, gone, State.FAILED, now)
-        taken = mine & (state == State.UNKNOWN.value) & _heard()
-        counts[State.SENT] += _bring(connection, taken, State.SENT, now)
+    if not ids:
+        return {}
+    mine, state = among(outbox.c.message_id, ids), unindexed(outbox.c.state)
+    gone = mine & state.in_([State.UNKNOWN.value, State.SENT.value]) & _heard(NOT_DELIVERED)
+    taken = mine & (state == State.UNKNOWN.value) & _heard()
+    counts = Counter({State.FAILED: _bring(connection, gone, State.FAILED, now)})
+    counts[State.SENT] = _bring(connection, taken, State.SENT, now)
     return dict(+counts)
 
 
@@ -223,11 +218,11 @@ def release_unheard(connection: Connection, now: datetime, after: timedelta) -> 
         .group_by(outbox.c.message_id, outbox.c.channel)
     ).all()
     ids = [row.message_id for row in candidates if _neighbours_all_heard(connection, row)]
-    for some in _slices(ids):
-        mine = outbox.c.message_id.in_(some)
+    if ids:
+        still = among(outbox.c.message_id, ids) & (unindexed(outbox.c.state) == State.UNKNOWN.value)
         again = {"state": State.QUEUED.value, "settled_time": None, "next_attempt_time": now}
-        connection.execute(update(outbox).where(mine, unindexed(outbox.c.state) == State.UNKNOWN.value).values(again))
-        attempts = deliveries.c.message_id.in_(some) & (deliveries.c.outcome == Outcome.UNKNOWN.value)
+        connection.execute(update(outbox).where(still).values(again))
+        attempts = among(deliveries.c.message_id, ids) & (deliveries.c.outcome == Outcome.UNKNOWN.value)
         lost = {"outcome": Outcome.LOST.value, "detail": UNHEARD}
         connection.execute(update(deliveries).where(attempts).values(lost))
     return len(ids)
@@ -246,7 +241,3 @@ def _neighbours_all_heard(connection: Connection, row: Row[Any]) -> bool:
 
 
 _INTEGER = outbox.c.attempts.type
-
-
-def _slices(ids: Sequence[str]) -> list[Sequence[str]]:
-    return [ids[start : start + IDS_PER_QUERY] for start in range(0, len(ids), IDS_PER_QUERY)]

@@ -24,6 +24,7 @@ from typing import Any
 import httpx
 from sqlalchemy import Connection, Engine, delete, func, select
 
+from incidents.ledger.among import among
 from incidents.ledger.schema import notices, outbox, suppressions
 from incidents.ledger.store import writing
 from notifiers.address import is_deliverable, normalised
@@ -54,7 +55,6 @@ MOST_LIFTED = 0.2
 """Share of what could be lifted. More at once looks like a wrong account or an emptied list: then nothing is."""
 FEW = 10
 """So many may always be lifted."""
-PER_QUERY = 500
 
 Sleep = Callable[[float], None]
 
@@ -205,9 +205,9 @@ def _apply(connection: Connection, found: Difference, now: datetime) -> int:
         for entry in found.missing
     ]
     insert_new(connection, suppressions, rows)
-    for some in _slices(found.lifted):
+    if found.lifted:
         mirrored = (suppressions.c.source == SOURCE) & suppressions.c.reason.in_(OF_THE_ADDRESS)
-        connection.execute(delete(suppressions).where(suppressions.c.address.in_(some), mirrored))
+        connection.execute(delete(suppressions).where(among(suppressions.c.address, found.lifted), mirrored))
     return _write_choices(connection, {entry.address: entry for entry in found.missing if entry.reason in A_NO}, now)
 
 
@@ -217,10 +217,9 @@ def _write_choices(connection: Connection, noes: Mapping[str, Entry], now: datet
     address = func.lower(func.trim(outbox.c.address))
     query = select(address.label("address"), notices.c.subscriber_id).select_from(whose).distinct()
     people: dict[str, datetime] = {}
-    for some in _slices(tuple(noes)):
-        for row in connection.execute(query.where(address.in_(some))):
-            since = noes[row.address].since or now
-            people[row.subscriber_id] = max(since, people.get(row.subscriber_id, since))
+    for row in connection.execute(query.where(among(address, noes.keys()))) if noes else ():
+        since = noes[row.address].since or now
+        people[row.subscriber_id] = max(since, people.get(row.subscriber_id, since))
     for subscriber_id, since in sorted(people.items()):
         choose(connection, subscriber_id, False, Source.PROVIDER, since, channels=[ChannelName.EMAIL])
     return len(people)
@@ -316,8 +315,3 @@ def _since(created: Any, now: datetime) -> datetime | None:  # noqa: ANN401 - wh
         return min(datetime.fromtimestamp(int(created), UTC), now)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
-
-
-def _slices(addresses: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    for start in range(0, len(addresses), PER_QUERY):
-        yield addresses[start : start + PER_QUERY]
