@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
-from incidents.model import Cause, TroubleKind
+from incidents.model import Cause, Trouble, TroubleKind
 from notifiers.links import Links, with_query
 from notifiers.model import Decision, Recipient
+from notifiers.people import Person
 from telemetry.contract import Signal
 
 
@@ -116,9 +117,17 @@ class NoticeContext:
     def of(cls, decision: Decision, recipient: Recipient, brand: Brand) -> NoticeContext:
         """Gather the values from a decision, its recipient and the brand."""
         trouble = decision.trouble
+        gathered = cls.about(trouble, recipient, brand, notice_id=decision.notice_id, kind=trouble.kind)
+        return replace(gathered, display_name=recipient.display_name)
+
+    @classmethod
+    def about(
+        cls, trouble: Trouble, reader: Recipient | Person, brand: Brand, *, notice_id: str, kind: TroubleKind
+    ) -> NoticeContext:
+        """Gather all but a name from a trouble, its reader and the brand."""
         return cls(
-            notice_id=decision.notice_id,
-            kind=trouble.kind,
+            notice_id=notice_id,
+            kind=kind,
             problem=trouble.problem,
             cause=trouble.verdict.cause,
             since=trouble.since,
@@ -127,11 +136,10 @@ class NoticeContext:
             brand=brand,
             device_type=trouble.device_type,
             error_class=trouble.error_class,
-            display_name=recipient.display_name,
-            locale=recipient.locale,
-            timezone=recipient.timezone,
-            no_phone=recipient.no_phone,
-            country=recipient.country,
+            locale=reader.locale,
+            timezone=reader.timezone,
+            no_phone=reader.no_phone,
+            country=reader.country,
             subscriber_id=trouble.subscriber_id,
         )
 

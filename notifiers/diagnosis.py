@@ -75,24 +75,8 @@ class Problem:
 
     def context(self, brand: Brand, person: Person, *, locale: str | None = None) -> NoticeContext:
         """Return what words about it may say, in a language, or that of the person: no name is among it."""
-        trouble = self.trouble
-        return NoticeContext(
-            notice_id=self.notice_id,
-            kind=self.kind,
-            problem=trouble.problem,
-            cause=trouble.verdict.cause,
-            since=trouble.since,
-            impaired=trouble.impaired,
-            sessions=trouble.sessions,
-            brand=brand,
-            device_type=trouble.device_type,
-            error_class=trouble.error_class,
-            locale=locale or person.locale,
-            timezone=person.timezone,
-            no_phone=person.no_phone,
-            country=person.country,
-            subscriber_id=trouble.subscriber_id,
-        )
+        gathered = NoticeContext.about(self.trouble, person, brand, notice_id=self.notice_id, kind=self.kind)
+        return replace(gathered, locale=locale or person.locale)
 
 
 def problems_of(connection: Connection, subscriber_id: str, now: datetime) -> list[Problem]:
