@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, func, insert, select, update
 
 from config.remedies import read_remedies
 from incidents.ledger import schema
-from incidents.ledger.schema import incidents, notices
+from incidents.ledger.schema import incidents, notices, outbox
 from incidents.ledger.store import Ledger
 from incidents.model import Cause, Severity, Trouble, TroubleKind, Verdict
 from notifiers.compose import Brand, Composer, Contact, NoticeContext
@@ -239,5 +239,16 @@ def reasons(ledger):
             query = query.where(notices.c[name] == value)
         with ledger.read() as connection:
             return set(connection.scalars(query))
+
+    return look
+
+
+@pytest.fixture
+def states(engine) -> Callable[[], dict[str, int]]:
+    """Count messages by their state."""
+
+    def look() -> dict[str, int]:
+        with engine.connect() as connection:
+            return dict(connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).all())
 
     return look

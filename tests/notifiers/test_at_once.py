@@ -296,15 +296,6 @@ def queue(engine, add_incident, noon):
     return put
 
 
-@pytest.fixture
-def states(engine):
-    def look() -> dict[str, int]:
-        with engine.connect() as connection:
-            return dict(connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).all())
-
-    return look
-
-
 @pytest.mark.parametrize("hands", [1, 2, 8])
 def test_several_hands_send_each_once_whatever_fails(hands, queue, engine, states, noon):
     queue(150)

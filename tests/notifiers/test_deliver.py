@@ -81,15 +81,6 @@ def put(engine, add_incident, decide_one, trouble, person, noon):
     return store
 
 
-@pytest.fixture
-def states(engine):
-    def look() -> dict[str, int]:
-        with engine.connect() as connection:
-            return dict(connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).all())
-
-    return look
-
-
 def begun(engine, now, channel) -> list:
     """What a sender that dies now leaves behind: everything leased and marked as being sent."""
     lease = Lease("dead")

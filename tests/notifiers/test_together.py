@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sendgrid.helpers.mail import CustomArg, Header, Mail, Personalization, Substitution, To
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from incidents.ledger.schema import outbox, provider_limits, sending_stops
+from incidents.ledger.schema import provider_limits, sending_stops
 from notifiers.address import normalised
 from notifiers.attempts import begin, claim, let_go
 from notifiers.channels import Receipt, SendGrid, SendGridSettings
@@ -79,15 +79,6 @@ def put(engine, add_incident, decide_one, trouble, noon):
         return people
 
     return store
-
-
-@pytest.fixture
-def states(engine):
-    def look() -> dict[str, int]:
-        with engine.connect() as connection:
-            return dict(connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).all())
-
-    return look
 
 
 def test_a_leased_message_carries_its_own_person(put, engine, noon):
