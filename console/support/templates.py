@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -15,6 +14,7 @@ from starlette.responses import HTMLResponse
 from console.report import words as report_words
 from console.support import words
 from console.web.headers import policy_with_scripts
+from console.web.pages import version_of
 
 POLICY = f"{policy_with_scripts()}; frame-src 'self'"
 """Scripts and styles from our own files only; frames show nothing but our own previews."""
@@ -52,7 +52,7 @@ class Templates:
         self.environment.globals.update(
             at=self.at,
             service_name=service_name,
-            version=self._version(),
+            version=version_of([self.report_style, *sorted(self.static_dir.glob("*"))]),
             words=report_words,
             say=words,
             link=self.link,
@@ -104,10 +104,3 @@ class Templates:
         frame = {"visitor": None, "frame": None, "form_token": "", "now": now} | values
         policy = {"Content-Security-Policy": POLICY, **(headers or {})}
         return HTMLResponse(self.environment.get_template(template).render(frame), status, policy)
-
-    def _version(self) -> str:
-        """Return a short text that changes with the styles and scripts, so that browsers may keep them."""
-        digest = blake2b(digest_size=6)
-        for path in [self.report_style, *sorted(self.static_dir.glob("*"))]:
-            digest.update(path.read_bytes())
-        return digest.hexdigest()

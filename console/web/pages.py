@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,11 @@ class Pages:
         self.languages = Languages(template_dir / "locales")
         base = urlsplit(public_url or "").path.rstrip("/")
         self.host = urlsplit(public_url or "").hostname
-        self.frame = {"service_name": service_name, "base": base, "version": self._version()}
+        self.frame = {
+            "service_name": service_name,
+            "base": base,
+            "version": version_of(sorted(self.static_dir.glob("*"))),
+        }
         self._environments: dict[str, Environment] = {}
 
     @property
@@ -101,9 +105,10 @@ class Pages:
                 self._environments[key].globals["service_name"] = language.gettext(NOBODY)
         return self._environments[key]
 
-    def _version(self) -> str:
-        """Return a short text that changes with the styles and scripts, so that browsers may keep them."""
-        digest = blake2b(digest_size=6)
-        for path in sorted(self.static_dir.glob("*")):
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
+
+def version_of(files: Iterable[Path]) -> str:
+    """Return a short text that changes with the styles and scripts in some files, so that browsers may keep them."""
+    digest = blake2b(digest_size=6)
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
