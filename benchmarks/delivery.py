@@ -22,9 +22,9 @@ import httpx
 from sendgrid import SendGridAPIClient
 from sqlalchemy import insert, update
 
-from benchmarks.crashes import BRAND, POLICY, SETTINGS, Scene, now
 from benchmarks.mail_server import running
 from benchmarks.report import report
+from benchmarks.scene import BRAND, POLICY, SETTINGS, Scene, now
 from config.remedies import read_remedies
 from incidents.ledger.schema import bodies, outbox
 from incidents.ledger.store import Ledger

@@ -1,7 +1,7 @@
 """A mail provider on loopback that counts what it got: ``python -m benchmarks.mail_server``, in a process of its own.
 
-It takes SendGrid's requests, counts each message in a body that it has read to the end, keeps an event about it until
-somebody says that it was applied, and answers 202. It prints its port.
+It takes SendGrid's requests, counts each message in a body that it has read to the end, answers 202, and reports events
+about it to a webhook, if it is told of one. It prints its port.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import random
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import orjson
+
+from benchmarks.mail_events import Reporter
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 LONGEST_PAUSE_S = 0.03
@@ -37,8 +40,8 @@ class Provider:
         self.counting = counting
         self.delay_s = delay_s
         self.got: Counter[str] = Counter()
-        self.pending: dict[str, dict[str, object]] = {}
         self.chance = random.Random(1)
+        self.reporter = Reporter({}, self.chance)
 
     def answer(self, path: bytes, body: bytes) -> bytes:
         """Return the answer to one request."""
@@ -47,12 +50,11 @@ class Provider:
             return ANSWERED
         if path == b"/got":
             return _json(self.got)
-        if path == b"/applied":
-            for event_id in orjson.loads(body):
-                self.pending.pop(event_id, None)
-            return _json(len(self.pending))
-        waiting = list(self.pending.values())
-        return _json(self.chance.sample(waiting, min(len(waiting), 100)))
+        if path == b"/webhook":
+            return _json(self.reporter.begin(orjson.loads(body)))
+        if path == b"/taken":
+            return _json(self.reporter.taken)
+        return _json(self.reporter.counts | {"pending": len(self.reporter.pending)})
 
     def pause_s(self, answer: bytes) -> float:
         """Return how long an answer takes: where it counts, as long as one from far away, so that kills meet it."""
@@ -61,13 +63,14 @@ class Provider:
     def _take(self, body: bytes) -> None:
         if not self.counting:
             return
+        moment = int(time.time())
         for one in orjson.loads(body)["personalizations"]:
             message_id = one["custom_args"]["message_id"]
             self.got[message_id] += 1
             for name in ("processed", "delivered"):
                 event_id = f"{name}-{message_id}-{self.got[message_id]}"
-                event = {"sg_event_id": event_id, "event": name, "message_id": message_id}
-                self.pending[event_id] = event
+                event = {"sg_event_id": event_id, "event": name, "message_id": message_id, "timestamp": moment}
+                self.reporter.pending[event_id] = event
 
 
 def _json(value: object) -> bytes:

@@ -17,5 +17,5 @@ def test_nobody_is_told_twice_or_forgotten(database, request, capsys):
         request.getfixturevalue("postgres")
     assert main(["--kills", "12", "--senders", "2", "--databases", database]) == 0
     facts = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (facts["kills"], facts["lost"], facts["twice"], facts["unsettled"]) == (12, 0, 0, 0)
+    assert (facts["kills"], facts["lost"], facts["twice"], facts["unsettled"], facts["forgotten"]) == (12, 0, 0, 0, 0)
     assert facts["messages"] >= 400
