@@ -20,7 +20,7 @@ from pathlib import Path
 
 import httpx
 from sendgrid import SendGridAPIClient
-from sqlalchemy import insert, update
+from sqlalchemy import insert, true, update
 
 from benchmarks.mail_server import running
 from benchmarks.report import report
@@ -36,7 +36,7 @@ from notifiers.decide import decide
 from notifiers.deliver import deliver
 from notifiers.history import load_history
 from notifiers.model import ChannelName, Recipient
-from notifiers.outbox import Lease, Message, enqueue, messages
+from notifiers.outbox import Lease, Message, enqueue, stored
 from notifiers.sharing import Sharing
 from telemetry.contract import Signal
 
@@ -104,8 +104,7 @@ def send_all(ledger: Ledger, client: httpx.Client, in_flight: int) -> float:
 def make_alone(ledger: Ledger) -> None:
     """Let no message go together with another: each gets words of its own, kept where words are."""
     with ledger.write() as connection:
-        rows = connection.execute(outbox.select().add_columns(outbox.c.notice_id.label("subscriber_id"))).all()
-        for message in map(Message.filled, messages(connection, rows, {})):
+        for message in map(Message.filled, stored(connection, true())):
             words = {"subject": message.subject, "html": message.html, "text": message.text, "card": {}}
             connection.execute(insert(bodies).values(body_key=message.message_id, **words))
             mine = outbox.c.message_id == message.message_id
@@ -116,8 +115,7 @@ def requests_of(ledger: Ledger) -> list[bytes]:
     """Return the requests that deliver sends for what is queued, one for each message."""
     with httpx.Client() as client, ledger.read() as connection:
         channel = SendGrid(SETTINGS, client)
-        rows = connection.execute(outbox.select().add_columns(outbox.c.notice_id.label("subscriber_id"))).all()
-        return [channel.encoded(message) for message in messages(connection, rows, {})]
+        return [channel.encoded(message) for message in stored(connection, true())]
 
 
 def post_all(requests: Sequence[bytes], client: httpx.Client, in_flight: int) -> float:

@@ -44,11 +44,11 @@ from notifiers.history import load_history
 from notifiers.model import ChannelName, Decision, History, Policy, Recipient, oddities, reasons
 from notifiers.outbox import enqueue, record_decisions
 from notifiers.people import keep_people
-from notifiers.recheck import Consents
 from notifiers.release import release_due
 from notifiers.renewal import outdated, renew
 from notifiers.rollout import ask_for_large
 from notifiers.sharing import Sharing
+from notifiers.standing import Consents
 from telemetry.ingest import IngestReport, Progress, ingest
 from telemetry.merge import merge_all, merge_window
 from telemetry.time import Window, naive_utc, utc

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, or_, select
 from incidents.ledger.schema import notices, outbox
 from notifiers.model import ChannelName, Recipient
 from notifiers.outbox import State
-from notifiers.recheck import Consents
 from notifiers.release import due as held_until
+from notifiers.standing import Consents
 
 _RECIPIENTS = """
 SELECT subscriber_id, email, display_name, locale, timezone, country,

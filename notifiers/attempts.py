@@ -1,8 +1,8 @@
-"""Attempts to send: lease messages, begin, write down how each ended, settle what was left behind.
+"""Attempts to send: find what is due, begin, write down how each ended, settle what was left behind.
 
-Every function takes a `Connection` and leaves the transaction to its caller. A message is leased while `queued`, so a
-sender that dies before its request left leaves nothing behind but a lease; from `begin` on it is `sending`, and who
-dies then leaves it to `sweep`.
+Every function takes a `Connection` and leaves the transaction to its caller. What is begun is `sending`, and a sender
+that dies then leaves it to `sweep`. What has to wait for a free hand is leased while `queued`: who dies then leaves
+nothing behind but a lease.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, literal, not_, or_, select, update
-from sqlalchemy.sql.dml import ReturningUpdate, Update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, literal, not_, or_, select, update
+from sqlalchemy.sql.dml import Update
 
 from incidents.ledger.among import among, unindexed
-from incidents.ledger.schema import deliveries, notices, outbox
-from incidents.model import TroubleKind
+from incidents.ledger.schema import WAITING, deliveries, notices, outbox
 from notifiers.insert import copy_new, insert_new
 from notifiers.model import ChannelName
-from notifiers.outbox import Lease, Message, Outcome, State, messages
+from notifiers.outbox import Lease, Message, Outcome, State, Words, as_stored, messages
 from notifiers.stops import unstopped
 
 SETTLED = {Outcome.SENT: State.SENT, Outcome.FAILED: State.FAILED, Outcome.UNKNOWN: State.UNKNOWN}
@@ -57,120 +56,86 @@ class Result:
         return SETTLED.get(self.outcome, State.QUEUED)
 
 
-def claim(
+def due(
     connection: Connection,
     now: datetime,
-    lease: Lease,
     channels: Collection[ChannelName],
     limit: int = 1,
-    known: dict[str, Row[Any]] | None = None,
+    known: dict[str, Words] | None = None,
 ) -> list[Message]:
-    """Lease the next due messages of these channels, those of one body beside each other, for their next attempt.
+    """Return the next due messages of these channels, those of one body beside each other, for their next attempt.
 
-    The first statement writes, so that two senders never take the same message: on SQLite by its write lock, on
-    PostgreSQL by skipping rows that are locked.
+    Nobody else gets them until the transaction ends, by when they are begun, leased, or left to others: on SQLite by
+    its write lock, on PostgreSQL by skipping rows that are locked.
 
     Parameters
     ----------
+    connection
+        In a transaction that writes from its beginning; see `incidents.ledger.store.transaction`.
     limit
-        Most messages to take.
+        Most messages to return.
     known
         Bodies that were read before; see `notifiers.outbox.messages`.
     """
-    values = {
-        "channels": [channel.value for channel in channels],
-        "now": now,
-        "owner": lease.owner,
-        "until": now + lease.duration,
-        "most": limit,
-    }
-    ids = [row.message_id for row in connection.execute(_CLAIM, values)]
-    taken = connection.execute(_TAKEN, {"ids": ids}).all() if ids else []
-    return messages(connection, taken, {} if known is None else known)
+    values = {"channels": [channel.value for channel in channels], "now": now, "most": limit}
+    rows = connection.execute(_DUE, values).all()
+    return messages(connection, rows, {} if known is None else known)
 
 
-def _claim() -> ReturningUpdate[Any]:
-    due = (
-        select(outbox.c.message_id)
-        .join(notices, notices.c.notice_id == outbox.c.notice_id)
-        .where(
-            outbox.c.state == State.QUEUED.value,
-            outbox.c.next_attempt_time <= bindparam("now"),
-            or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= bindparam("now")),
-            outbox.c.channel.in_(bindparam("channels", expanding=True)),
-            notices.c.withheld_reason.is_(None),
-            unstopped("now"),
-        )
-        .order_by(outbox.c.next_attempt_time, outbox.c.body_key)
-        .limit(bindparam("most"))
-        .with_for_update(skip_locked=True, of=outbox)
-        .cte("due")
+_DUE = (
+    as_stored(outbox.c.attempts + 1)
+    .where(
+        WAITING,
+        outbox.c.next_attempt_time <= bindparam("now"),
+        or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= bindparam("now")),
+        outbox.c.channel.in_(bindparam("channels", expanding=True)),
+        notices.c.withheld_reason.is_(None),
+        unstopped("now"),
     )
-    return (
-        update(outbox)
-        .where(outbox.c.message_id.in_(select(due.c.message_id)))
-        .values(lease_owner=bindparam("owner"), lease_until=bindparam("until"))
-        .returning(outbox.c.message_id)
-    )
-
-
-_CLAIM = _claim()
-
-
-_AS_STORED = (
-    *("message_id", "notice_id", "channel", "address", "subject", "html", "text", "card"),
-    *("body_key", "personal", "queued_time", "expires_time"),
+    .order_by(outbox.c.next_attempt_time, outbox.c.body_key)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True, of=outbox)
 )
 
 
-def _taken() -> Select[Any]:
-    problem = notices.alias("problem")
-    its_card = and_(
-        notices.c.kind != TroubleKind.PROBLEM.value,
-        problem.c.subscriber_id == notices.c.subscriber_id,
-        problem.c.episode == notices.c.episode,
-        problem.c.kind == TroubleKind.PROBLEM.value,
-        problem.c.channel == ChannelName.IN_APP.value,
-    )
-    joined = outbox.join(notices, notices.c.notice_id == outbox.c.notice_id).outerjoin(problem, its_card)
-    return (
-        select(
-            *(outbox.c[name] for name in _AS_STORED),
-            (outbox.c.attempts + 1).label("attempts"),
-            notices.c.subscriber_id,
-            problem.c.notice_id.label("card_id"),
-        )
-        .select_from(joined)
-        .where(among(outbox.c.message_id, "ids"))
-        .order_by(outbox.c.next_attempt_time, outbox.c.body_key, outbox.c.message_id)
-    )
-
-
-_TAKEN = _taken()
-"""Read afterwards: within the update's RETURNING, SQLite gives every row the subscriber of the first."""
-
-
-def begin(connection: Connection, taken: Sequence[Message], now: datetime, lease: Lease) -> list[Message]:
-    """Mark leased messages as `sending` and renew their lease; return those that are still ours and wanted.
-
-    What was stopped or withheld since it was leased stays behind.
+def begin(connection: Connection, found: Sequence[Message], now: datetime, lease: Lease) -> None:
+    """Mark messages that `due` found in this transaction as `sending`, under a lease.
 
     Commit before any request leaves: whoever finds a message `queued` may trust that nobody was sent it.
     """
-    values = {
-        "ids": [message.message_id for message in taken],
-        "now": now,
-        "owner": lease.owner,
-        "until": now + lease.duration,
-    }
-    begun = set(connection.scalars(_BEGIN, values))
-    return [message for message in taken if message.message_id in begun]
+    if found:
+        connection.execute(_BEGIN, _leased(found, now, lease))
 
 
-_BEGIN = (
+def keep(connection: Connection, found: Sequence[Message], now: datetime, lease: Lease) -> None:
+    """Lease messages that `due` found in this transaction, to be begun by `begin_kept` or given back by `let_go`."""
+    if found:
+        connection.execute(_KEEP, _leased(found, now, lease))
+
+
+def begin_kept(connection: Connection, kept: Sequence[Message], now: datetime, lease: Lease) -> list[Message]:
+    """Mark leased messages as `sending` and renew their lease; return those that are still ours and wanted.
+
+    What was stopped or withheld since it was leased stays behind. Commit before any request leaves, too.
+    """
+    begun = set(connection.scalars(_BEGIN_KEPT, _leased(kept, now, lease) | {"now": now}))
+    return [message for message in kept if message.message_id in begun]
+
+
+def _leased(these: Sequence[Message], now: datetime, lease: Lease) -> dict[str, Any]:
+    ids = [message.message_id for message in these]
+    return {"ids": ids, "owner": lease.owner, "until": now + lease.duration}
+
+
+_THESE = among(outbox.c.message_id, "ids")
+_LEASE: dict[str, Any] = {"lease_owner": bindparam("owner"), "lease_until": bindparam("until")}
+_BEGUN: dict[str, Any] = {"state": State.SENDING.value, "attempts": outbox.c.attempts + 1, **_LEASE}
+_BEGIN = update(outbox).where(_THESE).values(_BEGUN)
+_KEEP = update(outbox).where(_THESE).values(_LEASE)
+_BEGIN_KEPT = (
     update(outbox)
     .where(
-        among(outbox.c.message_id, "ids"),
+        _THESE,
         unindexed(outbox.c.state) == State.QUEUED.value,
         outbox.c.lease_owner == bindparam("owner"),
         select(literal(1))
@@ -178,15 +143,17 @@ _BEGIN = (
         .correlate(outbox)
         .exists(),
     )
-    .values(state=State.SENDING.value, attempts=outbox.c.attempts + 1, lease_until=bindparam("until"))
+    .values(_BEGUN)
     .returning(outbox.c.message_id)
 )
 
 
-def let_go(connection: Connection, lease: Lease) -> int:
+def let_go(connection: Connection, kept: Sequence[Message], lease: Lease) -> int:
     """Give back what was leased and not begun, for others to take; return how many."""
-    mine = (outbox.c.lease_owner == lease.owner) & (outbox.c.state == State.QUEUED.value)
-    return connection.execute(update(outbox).where(mine).values(lease_owner=None, lease_until=None)).rowcount
+    ids = [message.message_id for message in kept]
+    ours = (unindexed(outbox.c.state) == State.QUEUED.value) & (outbox.c.lease_owner == lease.owner)
+    free = update(outbox).where(among(outbox.c.message_id, ids), ours).values(lease_owner=None, lease_until=None)
+    return connection.execute(free).rowcount if ids else 0
 
 
 def record(connection: Connection, results: Sequence[Result], now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Sends what the outbox holds: leases, checks again, sends, records. The only place that retries."""
+"""Sends what the outbox holds: takes, checks again, begins, sends, records. The only place that retries."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Row
+from sqlalchemy import Connection, Engine
 
 from incidents.ledger.store import transaction
-from notifiers.attempts import Result, begin, claim, let_go, record, retries, sweep
+from notifiers.attempts import Result, begin, begin_kept, due, keep, let_go, record, retries, sweep
 from notifiers.budget import within_budget
 from notifiers.channels.contract import Channel
+from notifiers.crowd import Asking, in_question
 from notifiers.errors import ChannelError, ChannelPaused, OutcomeUnknown, RateLimited, Refused
 from notifiers.events import release_unheard, settle_heard
 from notifiers.flight import Answer, Bundle, Flight
 from notifiers.model import ChannelName, Policy, WithheldReason
-from notifiers.outbox import Lease, Message, Outcome, State, cancel, put_off
+from notifiers.outbox import Lease, Message, Outcome, State, Words, cancel, put_off
 from notifiers.provider import Allowance, note, reserve, within_limit
-from notifiers.recheck import SOON, Consents, standings_of
 from notifiers.release import hold
 from notifiers.spread import share_of
+from notifiers.standing import SOON, Consents
 from notifiers.stops import StopKind, channel_scope, end, start
 
 Clock = Callable[[], datetime]
 BATCH = 1000
-"""Messages leased at once: as many as one request of the largest provider can carry."""
+"""Messages taken at once: as many as one request of the largest provider can carry."""
 AT_ONCE = 64
 """Messages marked as `sending` at a time, by all hands. A crash leaves at most so many to be settled, or a bundle for
 each hand; a larger number would spare little."""
@@ -141,12 +141,14 @@ def deliver(
     with Flight(channels, in_flight, clock, lease.duration / 2) as flight:
         run = _Run(engine, dict(channels), clock, lease, retry, consents, policy, flight, halted)
         run.settle_left_behind(unheard_after)
-        while limit > 0 and not halted():
-            taken, wanted = run.take(min(limit, BATCH))
+        while not halted() and (run.waiting or limit > 0):
+            if run.waiting:
+                run.go_on()
+                continue
+            taken = run.take(min(limit, BATCH))
             if not taken and not run.land():
                 break
             limit -= taken
-            run.send(wanted)
         run.land()
         run.finish()
     return DeliveryReport(dict(+run.states), dict(run.cancelled), dict(run.stopped), frozenset(run.refused))
@@ -154,6 +156,10 @@ def deliver(
 
 Load = Sequence[Bundle]
 """What one hand posts: bundles of one channel."""
+
+
+def _messages(loads: Iterable[Load]) -> list[Message]:
+    return [message for load in loads for bundle in load for message in bundle]
 
 
 @dataclass
@@ -174,7 +180,9 @@ class _Run:
     stopped: dict[ChannelName, str] = field(default_factory=dict)
     refused: set[ChannelName] = field(default_factory=set)
     accepted: set[ChannelName] = field(default_factory=set)
-    bodies: dict[str, Row[Any]] = field(default_factory=dict)
+    bodies: dict[str, Words] = field(default_factory=dict)
+    waiting: deque[Load] = field(default_factory=deque)
+    left: list[Message] = field(default_factory=list)
 
     def settle_left_behind(self, unheard_after: timedelta | None) -> None:
         """Settle what senders that died left behind."""
@@ -187,70 +195,83 @@ class _Run:
         self.states[State.UNKNOWN] += lost[State.UNKNOWN] - sum(heard.values())
         self.states.update(heard)
 
-    def take(self, most: int) -> tuple[int, list[Message]]:
-        """Lease messages and ask the gates again; return how many were taken, and those still wanted."""
+    def take(self, most: int) -> int:
+        """Take due messages and begin as many as hands are free; return how many were taken.
+
+        The gates are asked again in between; those that were wanted and not begun are `waiting`, leased.
+        """
+        answers = self.flight.landed(1)
         now = self.clock()
         with transaction(self.engine) as connection:
+            self._record(connection, answers, now)
             going = within_limit(connection, [name for name in self.channels if name not in self.stopped], now)
-            taken = self._claim(connection, going, most, now)
-            objections, waits = self._objections(connection, taken, now)
-            for message_id, reason in objections.items():
-                cancel(connection, message_id, reason, now)
-            for message_id, until in waits.items():
-                put_off(connection, [message_id], until)
-        self.states[State.CANCELLED] += len(objections)
-        self.cancelled.update(objections.values())
-        stopped = objections.keys() | waits.keys()
-        return len(taken), [message for message in taken if message.message_id not in stopped]
+            found = self._due(connection, going, most, now)
+            loads = deque(self._loads(self._wanted(connection, found, now)))
+            first = self._allowed(connection, self._next(loads), now)
+            begin(connection, _messages(first), now, self.lease)
+            keep(connection, _messages(loads), now, self.lease)
+        self.waiting = loads
+        self._post(first)
+        return len(found)
 
-    def _claim(
-        self, connection: Connection, channels: Sequence[ChannelName], most: int, now: datetime
-    ) -> list[Message]:
-        """Lease due messages, of each channel no more than its budget of the day has left."""
-        taken: list[Message] = []
+    def _due(self, connection: Connection, channels: Sequence[ChannelName], most: int, now: datetime) -> list[Message]:
+        """Return due messages, of each channel no more than its budget of the day has left."""
+        found: list[Message] = []
         for names, left in within_budget(connection, channels, self.policy or Policy(), most, now):
-            if min(left, most - len(taken)) > 0:
-                taken += claim(connection, now, self.lease, names, min(left, most - len(taken)), self.bodies)
-        return taken
+            if min(left, most - len(found)) > 0:
+                found += due(connection, now, names, min(left, most - len(found)), self.bodies)
+        return found
 
-    def _objections(
-        self, connection: Connection, taken: Sequence[Message], now: datetime
-    ) -> tuple[dict[str, WithheldReason], dict[str, datetime]]:
-        """Ask the gates again: which messages are not wanted any more, and until when others have to wait."""
-        found: dict[str, WithheldReason] = {}
-        waits: dict[str, datetime] = {}
-        theirs = [message.message_id for message in taken]
-        for standing in standings_of(connection, theirs, None if self.policy is None else now):
+    def _wanted(self, connection: Connection, found: Sequence[Message], now: datetime) -> list[Message]:
+        """Ask the gates again: take off what is not wanted any more, put off what has to wait, return the rest."""
+        unwanted: dict[str, WithheldReason] = {}
+        waits: set[str] = set()
+        for standing in in_question(connection, found, Asking(now, self.consents, self.policy)):
             reason = standing.objection(now, self.consents, self.policy)
             closed = None if reason or self.policy is None else standing.wait(now, self.policy)
             if reason is not None:
-                found[standing.message_id] = reason
+                unwanted[standing.message_id] = reason
+                cancel(connection, standing.message_id, reason, now)
             elif closed is not None:
-                waits[standing.message_id] = max(closed.release_time or now, now + SOON)
+                waits.add(standing.message_id)
+                put_off(connection, [standing.message_id], max(closed.release_time or now, now + SOON))
                 is_untold = standing.is_problem and standing.message_id == standing.notice_id
                 if closed.reason is WithheldReason.AWAITING_APPROVAL and is_untold:
                     hold(connection, [(standing.notice_id, closed)])
-        return found, waits
+        self.states[State.CANCELLED] += len(unwanted)
+        self.cancelled.update(unwanted.values())
+        stopped = unwanted.keys() | waits
+        return [message for message in found if message.message_id not in stopped]
 
-    def send(self, wanted: Sequence[Message]) -> None:
-        """Begin load after load as hands come free; the transaction that begins some records what came back, too."""
-        loads = deque(self._loads(wanted))
-        begun = 0
-        while loads and not self.halted():
-            answers = self.flight.landed(1)
-            some = [loads.popleft() for _ in range(min(self.flight.free, len(loads)))]
-            for load in self._turn(answers, some):
-                begun += sum(map(len, load))
+    def go_on(self) -> None:
+        """Begin what waits, as hands come free; the transaction records what came back, too."""
+        answers = self.flight.landed(1)
+        now = self.clock()
+        some = self._next(self.waiting)
+        with transaction(self.engine) as connection:
+            self._record(connection, answers, now)
+            allowed = self._allowed(connection, some, now)
+            begun = begin_kept(connection, _messages(allowed), now, self.lease)
+        ids = {message.message_id for message in begun}
+        self.left += [message for message in _messages(some) if message.message_id not in ids]
+        kept = [[[message for message in bundle if message.message_id in ids] for bundle in load] for load in allowed]
+        self._post([[bundle for bundle in load if bundle] for load in kept])
+
+    def _next(self, loads: deque[Load]) -> list[Load]:
+        """Take a load for each free hand."""
+        return [loads.popleft() for _ in range(min(self.flight.free, len(loads)))]
+
+    def _post(self, loads: Sequence[Load]) -> None:
+        for load in loads:
+            if load:
                 self.flight.post(load)
-        if begun < len(wanted):
-            with transaction(self.engine) as connection:
-                let_go(connection, self.lease)
 
     def land(self) -> bool:
         """Wait for what is under way and record it; return whether there was any."""
         answers = self.flight.landed(self.flight.hands)
         if answers:
-            self._turn(answers, [])
+            with transaction(self.engine) as connection:
+                self._record(connection, answers, self.clock())
         return bool(answers)
 
     def _loads(self, wanted: Sequence[Message]) -> Iterator[Load]:
@@ -267,19 +288,11 @@ class _Run:
             if load:
                 yield load
 
-    def _turn(self, answers: Sequence[Answer], loads: Sequence[Load]) -> list[Load]:
-        """Record answers and begin the next loads, in one transaction; return what may go of them."""
-        now = self.clock()
-        with transaction(self.engine) as connection:
-            self._record(connection, answers, now)
-            allowed = [self._allowed(connection, load, now) for load in loads]
-            messages = [message for load in allowed for bundle in load for message in bundle]
-            begun = {message.message_id for message in begin(connection, messages, now, self.lease)}
-        kept = [[[m for m in bundle if m.message_id in begun] for bundle in load] for load in allowed]
-        return [going for load in kept if (going := [bundle for bundle in load if bundle])]
+    def _allowed(self, connection: Connection, loads: Sequence[Load], now: datetime) -> list[Load]:
+        """Return as much of some loads as their providers take now."""
+        return [self._granted(connection, load, now) for load in loads]
 
-    def _allowed(self, connection: Connection, load: Load, now: datetime) -> Load:
-        """Return as much of a load as its provider takes now."""
+    def _granted(self, connection: Connection, load: Load, now: datetime) -> Load:
         name = load[0][0].channel
         if name in self.stopped:
             return []
@@ -358,7 +371,11 @@ class _Run:
         return (error.retry_after if isinstance(error, RateLimited) else None) or self.retry.pause
 
     def finish(self) -> None:
-        """Let every channel tidy up; what was sent is sent, whether or not it can."""
+        """Give back what was leased and not begun, and let every channel tidy up; what was sent is sent."""
+        left = [*self.left, *_messages(self.waiting)]
+        if left:
+            with transaction(self.engine) as connection:
+                let_go(connection, left, self.lease)
         for name, channel in self.channels.items():
             try:
                 channel.finish()

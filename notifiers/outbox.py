@@ -8,8 +8,8 @@ States::
                       -> unknown    (may have been accepted; settled by the provider's events or a person)
     queued -> cancelled             (no longer wanted: the notice's `withheld_reason` says why)
 
-A sender leases queued messages, many at once; each becomes `sending` just before its request leaves, and
-`notifiers.attempts` writes down how that ended.
+A message becomes `sending` just before its request leaves, under a lease, and `notifiers.attempts` writes down how that
+ended. What a sender took and cannot begin at once stays queued, leased to it.
 
 Every function takes a `Connection` and leaves the transaction to its caller.
 """
@@ -17,16 +17,18 @@ Every function takes a `Connection` and leaves the transaction to its caller.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, select, update
 
+from incidents.ledger.among import among
 from incidents.ledger.schema import bodies, deliveries, notices, outbox
+from incidents.model import TroubleKind
 from notifiers.compose import Rendered
 from notifiers.insert import insert_new
 from notifiers.model import ChannelName, Decision, WithheldReason
@@ -65,9 +67,11 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True)
-class Message:
-    """One rendered notice as a channel gets it.
+_NOTHING: Mapping[str, str] = {}
+
+
+class Message(NamedTuple):
+    """One rendered notice as a channel gets it. A tuple: thousands are made a second.
 
     Parameters
     ----------
@@ -106,15 +110,14 @@ class Message:
     expires_time: datetime | None
     attempt: int
     body_key: str | None = None
-    personal: Mapping[str, str] = field(default_factory=dict)
+    personal: Mapping[str, str] = _NOTHING
     card_id: str | None = None
 
     def filled(self) -> Message:
         """Return the message as its reader sees it: no stand-in is left."""
         if not self.personal:
             return self
-        return replace(
-            self,
+        return self._replace(
             subject=fill(self.subject, self.personal),
             html=fill(self.html, self.personal),
             text=fill(self.text, self.personal),
@@ -206,6 +209,8 @@ def _keep_bodies(connection: Connection, rows: Iterable[dict[str, Any]]) -> None
 
 
 _WORDS = ("subject", "html", "text", "card")
+Words = Sequence[Any]
+"""A subject, a page, a text and a card."""
 _NO_WORDS: Mapping[str, Any] = {"subject": "", "html": "", "text": "", "card": {}}
 
 
@@ -277,16 +282,49 @@ def put_off(connection: Connection, message_ids: Sequence[str], until: datetime)
     connection.execute(update(outbox).where(outbox.c.message_id.in_(message_ids)).values(waiting))
 
 
+def _card_id() -> ColumnElement[str | None]:
+    problem = notices.alias("problem")
+    its_card = select(problem.c.notice_id).where(
+        problem.c.subscriber_id == notices.c.subscriber_id,
+        problem.c.episode == notices.c.episode,
+        problem.c.kind == TroubleKind.PROBLEM.value,
+        problem.c.channel == ChannelName.IN_APP.value,
+    )
+    return case((notices.c.kind != TroubleKind.PROBLEM.value, its_card.scalar_subquery()))
+
+
+_AS_STORED: tuple[ColumnElement[Any], ...] = (
+    outbox.c.message_id,
+    outbox.c.notice_id,
+    notices.c.subscriber_id,
+    outbox.c.channel,
+    outbox.c.address,
+    outbox.c.queued_time,
+    outbox.c.expires_time,
+    outbox.c.body_key,
+    outbox.c.personal,
+    _card_id().label("card_id"),
+)
+
+
+def as_stored(attempt: ColumnElement[int]) -> Select[Any]:
+    """Return the query of what `messages` makes messages of, with the number of the attempt that they are for."""
+    return select(*_AS_STORED, attempt).select_from(outbox.join(notices, notices.c.notice_id == outbox.c.notice_id))
+
+
 def load(connection: Connection, message_id: str) -> Message | None:
     """Return one message as its reader sees it, or None if there is no such."""
-    whose = outbox.join(notices, notices.c.notice_id == outbox.c.notice_id)
-    query = select(outbox, notices.c.subscriber_id).select_from(whose).where(outbox.c.message_id == message_id)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else messages(connection, [row], {})[0].filled()
+    found = stored(connection, outbox.c.message_id == message_id)
+    return found[0].filled() if found else None
 
 
-def messages(connection: Connection, rows: Sequence[Row[Any]], known: dict[str, Row[Any]]) -> list[Message]:
-    """Return rows of `outbox`, with their `subscriber_id`, as messages.
+def stored(connection: Connection, which: ColumnElement[bool]) -> list[Message]:
+    """Return the messages that meet a condition on `outbox` and `notices`, with the number of their latest attempt."""
+    return messages(connection, connection.execute(as_stored(outbox.c.attempts).where(which)).all(), {})
+
+
+def messages(connection: Connection, rows: Sequence[Row[Any]], known: dict[str, Words]) -> list[Message]:
+    """Return rows of `as_stored` as messages.
 
     Parameters
     ----------
@@ -295,26 +333,24 @@ def messages(connection: Connection, rows: Sequence[Row[Any]], known: dict[str, 
     """
     missing = {row.body_key for row in rows if row.body_key is not None} - known.keys()
     if missing:
-        found = connection.execute(select(bodies).where(bodies.c.body_key.in_(missing)))
-        known.update((row.body_key, row) for row in found)
-    return [_message(row, row if row.body_key is None else known[row.body_key]) for row in rows]
+        known.update(_words(connection, bodies.c.body_key, missing))
+    alone = {row.message_id for row in rows if row.body_key is None}
+    own = _words(connection, outbox.c.message_id, alone) if alone else {}
+    return [_message(row, known, own) for row in rows]
 
 
-def _message(row: Row[Any], words: Row[Any]) -> Message:
+def _words(connection: Connection, key: Column[str], keys: Collection[str]) -> dict[str, Words]:
+    query = select(key, *(key.table.c[name] for name in _WORDS)).where(among(key, keys))
+    return {name: words for name, *words in connection.execute(query)}
+
+
+def _message(row: Row[Any], known: Mapping[str, Words], own: Mapping[str, Words]) -> Message:
+    key, notice_id, who, channel, address, queued, expires, body_key, personal, card_id, attempt = row
+    subject, html, text, card = own[key] if body_key is None else known[body_key]
     return Message(
-        message_id=row.message_id,
-        notice_id=row.notice_id,
-        subscriber_id=row.subscriber_id,
-        channel=ChannelName(row.channel),
-        address=row.address,
-        subject=words.subject,
-        html=words.html,
-        text=words.text,
-        card=words.card,
-        queued_time=row.queued_time,
-        expires_time=row.expires_time,
-        attempt=row.attempts,
-        body_key=row.body_key,
-        personal=row.personal or {},
-        card_id=row._mapping.get("card_id"),
+        *(key, notice_id, who, _CHANNELS[channel], address, subject, html, text, card),
+        *(queued, expires, attempt, body_key, personal or {}, card_id),
     )
+
+
+_CHANNELS = {channel.value: channel for channel in ChannelName}

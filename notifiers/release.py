@@ -14,7 +14,8 @@ from notifiers import rollout
 from notifiers.gates.case import Closed
 from notifiers.model import HOLDING, Policy, RolloutState, WithheldReason
 from notifiers.outbox import State, cancel
-from notifiers.recheck import Consents, Standing, standings
+from notifiers.recheck import standings
+from notifiers.standing import Consents, Standing
 
 OUTLASTED = frozenset({WithheldReason.EXPIRED, WithheldReason.RECOVERED, WithheldReason.NOT_TOLD})
 """Objections that only time raised: the clock that held the notice back is why these people were not told; the row says

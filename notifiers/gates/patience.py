@@ -25,7 +25,7 @@ def is_held_out(subscriber_id: str, severity: Severity, policy: Policy) -> bool:
 
 def in_holdout(subscriber_id: str, policy: Policy) -> bool:
     """Whether a person is in the held-out share. A larger share keeps everybody who was in a smaller one."""
-    return share_of(policy.holdout_salt, subscriber_id) < policy.holdout_share
+    return policy.holdout_share > 0 and share_of(policy.holdout_salt, subscriber_id) < policy.holdout_share
 
 
 def told_recently(case: Case, channels: Channels) -> Passage:

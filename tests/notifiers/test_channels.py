@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email
 import pickle
-from dataclasses import replace
 from email.policy import SMTP
 from html.parser import HTMLParser
 
@@ -94,7 +93,7 @@ def test_a_repeatable_channel_has_the_effect_of_once(channel, message, engine, m
     channel.send(message)
     once = effect()
     assert any(once)
-    channel.send(replace(message, attempt=2))
+    channel.send(message._replace(attempt=2))
     assert effect() == once
 
 
@@ -131,7 +130,7 @@ class TestMailbox:
 
     def test_the_index_lists_every_mail_and_can_be_read_aloud(self, mailbox, message):
         mailbox.send(message)
-        mailbox.send(replace(message, message_id="zzz", subject="<b>5 < 6</b> & più"))
+        mailbox.send(message._replace(message_id="zzz", subject="<b>5 < 6</b> & più"))
         mailbox.finish()
         page = mailbox.index.read_text()
         HTMLParser().feed(page)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from incidents.ledger.schema import deliveries, inbox, incidents, notices, outbox, suppressions
-from notifiers.attempts import begin, claim
+from notifiers.attempts import begin, due
 from notifiers.channels import InApp, Mailbox, Receipt
 from notifiers.channels.contract import one_by_one
 from notifiers.compose import Rendered
@@ -82,10 +82,12 @@ def put(engine, add_incident, decide_one, trouble, person, noon):
 
 
 def begun(engine, now, channel) -> list:
-    """What a sender that dies now leaves behind: everything leased and marked as being sent."""
+    """What a sender that dies now leaves behind: everything marked as being sent."""
     lease = Lease("dead")
     with engine.begin() as connection:
-        return begin(connection, claim(connection, now, lease, [channel], 100), now, lease)
+        found = due(connection, now, [channel], 100)
+        begin(connection, found, now, lease)
+    return found
 
 
 def attempts(engine) -> list[str]:

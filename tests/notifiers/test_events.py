@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from incidents.ledger.schema import outbox, preferences, provider_events, suppressions
 from incidents.ledger.store import writing
-from notifiers.attempts import Result, begin, claim, record
+from notifiers.attempts import Result, begin, due, record
 from notifiers.compose import Rendered
 from notifiers.events import apply_events, release_unheard, settle_heard
 from notifiers.model import ChannelName
@@ -33,7 +33,8 @@ def put(engine, add_incident, decide_one, trouble, noon):
         addresses = {who: f"{who.upper()}@example.net" for who in outcomes}
         with writing(engine).begin() as connection:
             enqueue(connection, list(decisions.values()), rendered, addresses, noon)
-            begun = begin(connection, claim(connection, at, LEASE, [ChannelName.EMAIL], 99), at, LEASE)
+            begun = due(connection, at, [ChannelName.EMAIL], 99)
+            begin(connection, begun, at, LEASE)
             record(connection, [Result([m], Outcome(outcomes[m.subscriber_id])) for m in begun], at)
         return {who: decision.notice_id for who, decision in decisions.items()}
 

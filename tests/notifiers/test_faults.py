@@ -33,7 +33,7 @@ MAIL = Message(
     attempt=1,
     personal={"[[who]]": "you"},
 )
-CARD = replace(MAIL, channel=ChannelName.IN_APP)
+CARD = MAIL._replace(channel=ChannelName.IN_APP)
 OLD, NEW = ("whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
 SOON = {"Date": "Mon, 09 Mar 2026 12:00:00 GMT"}
 PATIENCE = httpx.Timeout(0.3)
@@ -130,7 +130,7 @@ def test_a_repetition_has_the_same_id_and_body(server, webhook):
     server.script = ["reset after the body is read", (200, {})]
     with pytest.raises(Retryable):
         webhook.send(CARD)
-    webhook.send(replace(CARD, attempt=2))
+    webhook.send(CARD._replace(attempt=2))
     assert server.received[0] == server.received[1]
     assert {headers["webhook-id"] for headers in server.headers} == {CARD.message_id}
 

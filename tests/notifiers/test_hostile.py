@@ -8,14 +8,14 @@ from email.header import decode_header, make_header
 
 import pytest
 
-from notifiers.attempts import claim
+from notifiers.attempts import due
 from notifiers.channels import SendGrid, SendGridSettings
 from notifiers.channels.mailbox import eml
 from notifiers.compose import NoticeContext
 from notifiers.context import Brand
 from notifiers.decide import decide
 from notifiers.model import ChannelName, History, Note
-from notifiers.outbox import Lease, enqueue
+from notifiers.outbox import enqueue
 from notifiers.sharing import Sharing
 
 SETTINGS = SendGridSettings("key", "notices@lumen.example", "Lumen", "help@lumen.example")
@@ -53,7 +53,7 @@ def sent(ledger, add_incident, trouble, person, composer, policy, noon):
         with ledger.write() as connection:
             addresses = {it.subscriber_id: it.email for it in people if it.email}
             enqueue(connection, decisions, words, addresses, noon)
-            return decisions, claim(connection, noon, Lease(), list(ChannelName), 100)
+            return decisions, due(connection, noon, list(ChannelName), 100)
 
     return run
 

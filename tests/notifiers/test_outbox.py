@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from incidents.ledger.schema import deliveries, incidents, notices, outbox, suppressions
-from notifiers.attempts import Result, begin, record, retries, sweep
-from notifiers.attempts import claim as claim_many
+from incidents.ledger.store import writing
+from notifiers.attempts import Result, begin, due, record, retries, sweep
 from notifiers.compose import Rendered
 from notifiers.decide import decide
 from notifiers.history import load_history
@@ -57,9 +57,10 @@ def notice_of(engine):
 
 
 def claim(connection, now, lease, channels):
-    """Lease one message and begin to send it; None where none is due."""
-    begun = begin(connection, claim_many(connection, now, lease, channels), now, lease)
-    return begun[0] if begun else None
+    """Begin to send one message that is due; None where none is."""
+    found = due(connection, now, channels)
+    begin(connection, found, now, lease)
+    return found[0] if found else None
 
 
 def count(engine, table) -> int:
@@ -169,7 +170,7 @@ class TestClaim:
 
         def work(owner) -> None:
             while True:
-                with engine.begin() as connection:
+                with writing(engine).begin() as connection:
                     message = claim(connection, noon, Lease(owner), BOTH)
                 if message is None:
                     return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -166,7 +165,7 @@ def test_a_server_that_is_not_there_got_nothing(settings):
 @pytest.mark.parametrize("address", [None, "", "nobody", "Ada <ada@example.net>"])
 def test_an_address_that_is_none_is_never_posted(address, server, channel):
     with pytest.raises(Refused):
-        channel.send(replace(MESSAGE, address=address))
+        channel.send(MESSAGE._replace(address=address))
     assert server.received == []
 
 

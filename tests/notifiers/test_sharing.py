@@ -91,4 +91,4 @@ def test_a_shared_body_is_stored_once_and_each_message_reads_as_if_it_were_alone
 
 def test_what_is_put_in_is_never_looked_through_again(noon, composer, context):
     words = Sharing(composer).compose(context(display_name="Prebuffername"))
-    assert replace(message(words, noon, "a" * 16)).filled().personal == {}
+    assert (message(words, noon, "a" * 16)).filled().personal == {}

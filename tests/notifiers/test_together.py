@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from incidents.ledger.schema import provider_limits, sending_stops
 from notifiers.address import normalised
-from notifiers.attempts import begin, claim, let_go
+from notifiers.attempts import begin_kept, due, keep, let_go
 from notifiers.channels import Receipt, SendGrid, SendGridSettings
 from notifiers.channels.sendgrid import MOST_TOGETHER, request_parts
 from notifiers.compose import Rendered
@@ -84,7 +84,7 @@ def put(engine, add_incident, decide_one, trouble, noon):
 def test_a_leased_message_carries_its_own_person(put, engine, noon):
     people = put(30)
     with engine.begin() as connection:
-        taken = claim(connection, noon, Lease("me"), [EMAIL], 100)
+        taken = due(connection, noon, [EMAIL], 100)
     assert sorted(message.subscriber_id for message in taken) == sorted(people)
     assert all(m.address == f"{m.subscriber_id}@example.net" for m in taken)
     assert all(m.filled().html == f"<p>{m.subscriber_id}</p>" for m in taken)
@@ -142,20 +142,25 @@ def test_a_refused_key_stops_the_channel_until_one_try_succeeds(put, engine, noo
 def test_a_sender_that_is_told_to_stop_gives_back_what_it_leased(put, engine, noon, states):
     put(9)
     with engine.begin() as connection:
-        taken = claim(connection, noon, Lease("me"), [EMAIL], 9)
-        begun = begin(connection, taken[:2], noon, Lease("me"))
-        assert (len(begun), let_go(connection, Lease("me"))) == (2, 7)
-        assert len(claim(connection, noon, Lease("other"), [EMAIL], 9)) == 7
+        taken = due(connection, noon, [EMAIL], 9)
+        keep(connection, taken, noon, Lease("me"))
+        assert due(connection, noon, [EMAIL], 9) == []
+        begun = begin_kept(connection, taken[:2], noon, Lease("me"))
+        assert (len(begun), let_go(connection, taken, Lease("me"))) == (2, 7)
+        assert len(due(connection, noon, [EMAIL], 9)) == 7
     assert states() == {"queued": 7, "sending": 2}
 
 
 def test_a_lease_that_ran_out_while_waiting_is_no_longer_ours(put, engine, noon):
     put(2)
     with engine.begin() as connection:
-        mine = claim(connection, noon, Lease("me"), [EMAIL], 2)
-        theirs = claim(connection, noon + HOUR, Lease("other"), [EMAIL], 2)
-        assert begin(connection, mine, noon + HOUR, Lease("me")) == []
-        assert len(begin(connection, theirs, noon + HOUR, Lease("other"))) == 2
+        mine = due(connection, noon, [EMAIL], 2)
+        keep(connection, mine, noon, Lease("me"))
+        theirs = due(connection, noon + HOUR, [EMAIL], 2)
+        keep(connection, theirs, noon + HOUR, Lease("other"))
+        assert begin_kept(connection, mine, noon + HOUR, Lease("me")) == []
+        assert let_go(connection, mine, Lease("me")) == 0
+        assert len(begin_kept(connection, theirs, noon + HOUR, Lease("other"))) == 2
 
 
 class TestSendGrid:
@@ -165,7 +170,7 @@ class TestSendGrid:
     @given(st.lists(st.tuples(st.sampled_from([None, "b1", "b2"]), st.sampled_from("abcDEF"), st.booleans())))
     def test_each_message_goes_once_with_its_like_and_each_address_once_a_request(self, people):
         messages = [
-            replace(ONE, message_id=f"m-{n}", body_key=body, address=f"{who}@example.net" if valid else "nobody")
+            ONE._replace(message_id=f"m-{n}", body_key=body, address=f"{who}@example.net" if valid else "nobody")
             for n, (body, who, valid) in enumerate(people)
         ]
         requests = SendGrid(SETTINGS, httpx.Client()).bundle(messages)
@@ -177,7 +182,7 @@ class TestSendGrid:
 
     def test_no_more_than_a_thousand(self):
         messages = [
-            replace(ONE, message_id=f"m-{n}", address=f"u{n}@example.net") for n in range(2 * MOST_TOGETHER + 1)
+            ONE._replace(message_id=f"m-{n}", address=f"u{n}@example.net") for n in range(2 * MOST_TOGETHER + 1)
         ]
         assert [len(request) for request in SendGrid(SETTINGS, httpx.Client()).bundle(messages)] == [1000, 1000, 1]
 
