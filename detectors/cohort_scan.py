@@ -48,6 +48,8 @@ class CohortScan:
         self._observed: NDArray[np.float32] = np.zeros((0, max(HORIZONS)), np.float32)
         self._expected: NDArray[np.float32] = np.zeros((0, max(HORIZONS)), np.float32)
         self._newest = -1
+        self._stale: NDArray[np.bool_] = np.zeros(0, bool)
+        self._totals: Array = np.zeros((0, 2))
 
     def learn(self, evidence: Evidence, units: int, slot: int) -> None:
         """Add the evidence to the ring of recent buckets."""
@@ -60,6 +62,7 @@ class CohortScan:
         trial = CohortScan(self.dispersion, self.slack, self.floor, self.least)
         trial._observed, trial._expected = self._observed.copy(), self._expected.copy()
         trial._newest = self._newest
+        trial._stale, trial._totals = self._stale.copy(), self._totals.copy()
         trial.learn(evidence, units, slot)
         return trial.current(units)
 
@@ -74,7 +77,7 @@ class CohortScan:
     def struck(self, units: int) -> Array:
         """Return the impairments of each unit over the longest horizon."""
         self._make_room(units)
-        return np.asarray(self._observed[:units].sum(axis=1), dtype=float)
+        return self._summed()[:units, 0]
 
     def surprise(self, rows: NDArray[np.int64], least: int = 1) -> Array:
         """Return how surprising some units are over each trailing horizon, in nats, shape (rows, horizons)."""
@@ -98,12 +101,20 @@ class CohortScan:
 
     def expected_total(self, units: int) -> Array:
         """Return what was due of each unit over the longest horizon."""
-        return np.asarray(self._expected[:units].sum(axis=1), dtype=float)
+        return self._summed()[:units, 1]
 
     @property
     def oldest_slot(self) -> int:
         """The first slot that the longest horizon reaches."""
         return (self._newest - max(HORIZONS) + 1) * SLOTS_PER_BUCKET
+
+    def _summed(self) -> Array:
+        """Impairments seen and due of each unit over the longest horizon; only what has changed is added up again."""
+        rows = np.flatnonzero(self._stale)
+        for column, ring in enumerate((self._observed, self._expected)):
+            self._totals[rows, column] = np.take(ring, rows, axis=0).sum(axis=1)
+        self._stale[rows] = False
+        return self._totals
 
     def _trailing(self, ring: NDArray[np.float32], rows: NDArray[np.int64]) -> Array:
         """Sums over the trailing horizons, shape (rows, horizons)."""
@@ -118,6 +129,8 @@ class CohortScan:
             room = np.zeros((extra, self._observed.shape[1]), np.float32)
             self._observed = np.vstack([self._observed, room])
             self._expected = np.vstack([self._expected, room])
+            self._stale = np.append(self._stale, np.zeros(extra, bool))
+            self._totals = np.vstack([self._totals, np.zeros((extra, 2))])
 
     def _advance(self, newest: int) -> None:
         """Clear the buckets that come into use; the ring never turns back."""
@@ -125,14 +138,17 @@ class CohortScan:
             self._newest = newest
         width = self._observed.shape[1]
         for bucket in range(max(self._newest + 1, newest - width + 1), newest + 1):
-            self._observed[:, bucket % width] = 0
-            self._expected[:, bucket % width] = 0
+            for ring in (self._observed, self._expected):
+                self._stale |= ring[:, bucket % width] != 0
+                ring[:, bucket % width] = 0
         self._newest = max(self._newest, newest)
 
     def _add(self, observed: NDArray[np.float32], expected: NDArray[np.float32], new: Evidence) -> None:
         width = observed.shape[1]
         bucket = new.slot // SLOTS_PER_BUCKET
-        recent = (bucket > self._newest - width) & (bucket <= self._newest)
-        place = new.unit[recent] * width + bucket[recent] % width
+        recent = np.flatnonzero((bucket > self._newest - width) & (bucket <= self._newest))
+        unit = new.unit[recent]
+        self._stale[unit] = True
+        place = unit * width + bucket[recent] % width
         for ring, values in ((observed, new.observed), (expected, new.expected)):
             np.add.at(ring.reshape(-1), place, values[recent].astype(np.float32))

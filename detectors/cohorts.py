@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -96,6 +97,26 @@ def distinct_rows(table: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]
     return distinct.reshape(-1, rows.shape[1]), encoded.indices.to_numpy().astype(np.int64)
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where rows belong, not yet spread over all of their cohorts.
+
+    Attributes
+    ----------
+    leaf
+        The number of each row's finest cohort, shape (n,); None where titles are all that counts.
+    title
+        The number of each row's title where titles are watched by themselves, shape (n,).
+    """
+
+    leaf: NDArray[np.int64] | None
+    title: NDArray[np.int64]
+
+    def part(self, rows: slice) -> Places:
+        """Return the places of some rows."""
+        return Places(None if self.leaf is None else self.leaf[rows], self.title[rows])
+
+
 class CohortIndex:
     """Numbers the cohorts of `chosen` subsets as they appear, and remembers them by finest cohort.
 
@@ -122,6 +143,7 @@ class CohortIndex:
         self._units: dict[int, int] = {}
         self._keys: list[int] = []
         self._subset_numbers: list[int] = []
+        self._subset_array = np.zeros(0, np.int64)
         self._expansion = np.zeros((0, len(self.chosen)), np.int64)
 
     def __len__(self) -> int:
@@ -129,18 +151,31 @@ class CohortIndex:
 
     def units(self, codes: Codes) -> NDArray[np.int64]:
         """Return the numbers of the cohorts of each row, shape (n, subsets); `NO_COHORT` where a value is missing."""
+        return self.spread(self.places(codes))
+
+    def places(self, codes: Codes) -> Places:
+        """Return where each row belongs; its cohorts are numbered by then."""
         if not self._titles_apart:
-            leaves = self.leaves(codes)
-            return self._expansion[leaves]
+            return Places(self.leaves(codes), np.zeros(0, np.int64))
         untitled = codes.copy()
         untitled[:, TITLE] = MISSING
-        leaves = self.leaves(untitled)
-        units = self._expansion[leaves]
-        units[:, self.chosen.index((TITLE,))] = self._title_units(codes)
+        return Places(self.leaves(untitled), self.titles_of(codes))
+
+    def spread(self, places: Places) -> NDArray[np.int64]:
+        """Return the numbers of all cohorts of each row, shape (n, subsets), or (n, 1) where only titles count."""
+        if places.leaf is None:
+            return np.reshape(places.title, (-1, 1))
+        units = np.take(self._expansion, places.leaf, axis=0)
+        if self._titles_apart:
+            units[:, self.chosen.index((TITLE,))] = places.title
         return units
 
-    def _title_units(self, codes: Codes) -> NDArray[np.int64]:
-        place, units = self.chosen.index((TITLE,)), np.full(len(codes), NO_COHORT, np.int64)
+    def titles_of(self, codes: Codes) -> NDArray[np.int64]:
+        """Return the number of each row's title by itself, shape (n,); `NO_COHORT` where it is not watched."""
+        units = np.full(len(codes), NO_COHORT, np.int64)
+        if (TITLE,) not in self.chosen:
+            return units
+        place = self.chosen.index((TITLE,))
         keys = subset_keys(codes, place, (TITLE,))
         numbered = keys != NO_COHORT
         if self.titles is not None:
@@ -167,7 +202,10 @@ class CohortIndex:
     @property
     def subset_numbers(self) -> NDArray[np.int64]:
         """The place in `chosen` of each cohort's dimensions, shape (cohorts,)."""
-        return np.array(self._subset_numbers, np.int64)
+        known = len(self._subset_array)
+        if known < len(self._subset_numbers):
+            self._subset_array = np.append(self._subset_array, np.array(self._subset_numbers[known:], np.int64))
+        return self._subset_array
 
     def _learn(self, rows: Codes) -> None:
         keys = cohort_keys(rows, self.chosen)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.cohorts import NO_COHORT, TITLE, CohortIndex, distinct_rows
+from detectors.cohorts import NO_COHORT, TITLE, CohortIndex, Places
 from detectors.evidence import Array, Evidence
-from detectors.observations import MISSING, SIGNALS, Flags, Observations
+from detectors.observations import MISSING, SIGNALS, Codes, Flags, Observations, any_signal
 from detectors.rates import RateModel
+
+ROWS_AT_ONCE = 4_096
+"""Rows spread over their cohorts at once: some megabytes an array, which stay in the processor's cache."""
 
 
 class Recent:
@@ -48,12 +53,13 @@ class Recent:
         self.titles: NDArray[np.bool_] = np.zeros(0, bool)
         self.index.titles = self.titles
 
-    def unwatched_titles(self, first_slot: int) -> Array:
-        """Return what is due of each title that is not watched since a slot, by signal, shape (titles, 4)."""
-        rows = (self.rows.slot >= first_slot) & (self.rows.codes[:, TITLE] != MISSING)
-        rows[rows] = ~self.titles[self.rows.codes[rows, TITLE]]
-        due = np.where(self.explained[rows], 0.0, self.expected[rows])
-        return np.column_stack([np.bincount(self.rows.codes[rows, TITLE], column) for column in due.T])
+    def unwatched_titles(self, first_slot: int, signals: Sequence[int]) -> Array:
+        """Return what is due of each title that is not watched since a slot, by signal, shape (titles, signals)."""
+        title = self.rows.codes[:, TITLE]
+        rows = np.flatnonzero((self.rows.slot >= first_slot) & np.append(~self.titles, False)[title])
+        title = title[rows]
+        due = (np.where(self.explained[rows, it], 0.0, self.expected[rows, it]) for it in signals)
+        return np.column_stack([np.bincount(title, column) for column in due])
 
     def update(
         self,
@@ -61,7 +67,7 @@ class Recent:
         explained: Callable[[Observations], Flags],
         oldest_slot: int,
         level: Callable[[Observations], Array] | None = None,
-    ) -> list[Evidence]:
+    ) -> tuple[Change, ...]:
         """Put in slices that are new or have changed, and forget what is older than `oldest_slot`.
 
         Whether an impairment is fresh depends on the person's other slices, so all of theirs are looked at again.
@@ -79,22 +85,25 @@ class Recent:
 
         Returns
         -------
-        list of Evidence
-            For each signal the difference that it makes.
+        tuple of Change
+            The difference that it makes, in the order in which it is to be learnt.
         """
         touched = self._touched(changed)
-        before = self.rows.take(touched)
-        stay = before.take(~np.isin(before.key, changed.key))
-        rows = Observations.concat([stay, changed]).with_fresh(self.memory_slots)
+        leaving = np.flatnonzero(touched)
+        before = self.rows.take(leaving)
+        stay = np.flatnonzero(~np.isin(before.key, changed.key))
+        rows = Observations.concat([before.take(stay), changed]).with_fresh(self.memory_slots)
         expected, flags = self.model.expected(rows), explained(rows)
         expected = expected if level is None else expected * level(rows)
         self._make_room(changed)
-        changes = self._difference(touched, rows, expected, flags)
-        keep, recent = ~touched & (self.rows.slot >= oldest_slot), rows.slot >= oldest_slot
-        self.rows = Observations.concat([self.rows.take(keep), rows.take(recent)])
+        old = _Judged(before, self.expected[leaving], self.explained[leaving])
+        difference = self._difference(old, _Judged(rows, expected, flags), stay)
+        recent = np.flatnonzero(rows.slot >= oldest_slot)
+        keep = np.flatnonzero(~touched & (self.rows.slot >= oldest_slot))
+        self.rows = self.rows.followed_by(keep, rows, recent)
         self.expected = np.concatenate([self.expected[keep], expected[recent]])
         self.explained = np.concatenate([self.explained[keep], flags[recent]])
-        return [Evidence.concat(parts) for parts in zip(changes, self._admitted(), strict=True)]
+        return difference, self._admitted(len(keep))
 
     def _make_room(self, changed: Observations) -> None:
         """Have a place for each title that came."""
@@ -102,81 +111,144 @@ class Recent:
         if extra > 0:
             self.titles = self.index.titles = np.concatenate([self.titles, np.zeros(extra, bool)])
 
-    def _admitted(self) -> list[Evidence]:
-        """Watch the titles of which somebody has now been struck; returns all of their evidence that is in memory."""
-        struck = self.rows.codes[self.rows.fresh.any(axis=1), TITLE]
+    def _admitted(self, first: int) -> Change:
+        """Watch the titles of which somebody has now been struck; returns all of their evidence that is in memory.
+
+        Whoever was struck in the rows before `first` had been struck when these came.
+        """
+        struck = self.rows.codes[first:, TITLE][any_signal(self.rows.fresh[first:])]
         new = np.zeros(len(self.titles), bool)
         new[struck[struck != MISSING]] = True
         new &= ~self.titles
         self.titles = self.index.titles = self.titles | new
-        rows = self.rows.codes[:, TITLE] != MISSING
-        rows[rows] = new[self.rows.codes[rows, TITLE]]
-        theirs = self.rows.take(rows)
-        units = self.index.units(theirs.codes)
-        for place, subset in enumerate(self.index.chosen):
-            if subset != (TITLE,):
-                units[:, place] = NO_COHORT
-        sign = (~self.explained[rows]).astype(float)
-        return [_evidence(units, theirs, self.expected[rows][:, it], sign[:, it], it) for it in range(len(SIGNALS))]
+        rows = np.flatnonzero(np.append(new, False)[self.rows.codes[:, TITLE]] if new.any() else [])
+        places = Places(None, self.index.titles_of(self.rows.codes[rows]))
+        return self._change(rows, places, np.where(self.explained[rows], 0.0, 1.0))
 
     def _touched(self, changed: Observations) -> NDArray[np.bool_]:
         """Rows that are replaced, and all rows of people with an impairment, whose freshness may turn."""
-        theirs = np.isin(self.rows.subscriber, np.unique(changed.subscriber))
-        struck = np.concatenate(
-            [changed.subscriber[changed.bad.any(axis=1)], self.rows.subscriber[theirs & self.rows.bad.any(axis=1)]]
-        )
-        touched = theirs & np.isin(self.rows.subscriber, np.unique(struck))
-        touched[theirs] |= np.isin(self.rows.key[theirs], changed.key)
+        theirs = np.flatnonzero(_among(self.rows.subscriber, changed.subscriber))
+        who = self.rows.subscriber[theirs]
+        bad = any_signal(np.take(self.rows.bad, theirs, axis=0))
+        struck = np.concatenate([changed.subscriber[any_signal(changed.bad)], who[bad]])
+        touched = np.zeros(len(self.rows), bool)
+        touched[theirs] = _among(who, struck) | np.isin(self.rows.key_of(theirs), changed.key)
         return touched
 
-    def explain(self, explained: Flags) -> list[Evidence]:
-        """Set which rows are explained; returns for each signal the evidence to take back, or to bring back."""
+    def explain(self, explained: Flags) -> tuple[Change, ...]:
+        """Set which rows are explained; returns the evidence to take back, or to bring back."""
         turned = self.explained != explained
-        rows = turned.any(axis=1)
-        sign = np.where(explained, -1.0, 1.0) * turned
+        rows = np.flatnonzero(any_signal(turned))
+        sign = np.where(explained[rows], -1.0, 1.0) * turned[rows]
         self.explained = explained
-        return self._spread(self.rows.take(rows), self.expected[rows], sign[rows])
+        return (self._change(rows, self.index.places(self.rows.codes[rows]), sign),)
 
-    def _difference(
-        self, leaving: NDArray[np.bool_], rows: Observations, expected: Array, explained: Flags
-    ) -> list[Evidence]:
-        """Evidence of the rows that come, less that of the rows that go; what is in both cancels out unseen."""
-        old, old_explained = self.rows.take(leaving), self.explained[leaving]
-        stays_old, stays_new = _unchanged(old, old_explained, rows, explained)
-        goes, comes = ~stays_old, ~stays_new
-        counts = ~np.concatenate([old_explained[goes], explained[comes]])
-        sign = np.repeat([-1.0, 1.0], [goes.sum(), comes.sum()])
-        return self._spread(
-            Observations.concat([old.take(goes), rows.take(comes)]),
-            np.concatenate([self.expected[leaving][goes], expected[comes]]),
-            sign[:, None] * counts,
+    def _change(self, rows: NDArray[np.int64], places: Places, sign: Array) -> Change:
+        mine = self.rows
+        return Change(
+            self.index, places, mine.slot[rows], mine.at_risk[rows], mine.fresh[rows], self.expected[rows], sign
         )
 
-    def _spread(self, rows: Observations, expected: Array, sign: Array) -> list[Evidence]:
-        """Spread rows over all the cohorts that they belong to; the sign, by signal, adds them or takes them away."""
-        units = self.index.units(rows.codes)
-        return [_evidence(units, rows, expected[:, signal], sign[:, signal], signal) for signal in range(len(SIGNALS))]
+    def _difference(self, old: _Judged, new: _Judged, stay: NDArray[np.int64]) -> Change:
+        """Evidence of the rows that come, less that of the rows that go; what is in both cancels out unseen."""
+        goes, comes = (np.flatnonzero(~same) for same in _unchanged(old, new, stay))
+
+        def both(before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
+            return np.concatenate([before[goes], after[comes]])
+
+        sign = np.repeat([-1.0, 1.0], [len(goes), len(comes)])
+        return Change(
+            self.index,
+            self.index.places(both(old.rows.codes, new.rows.codes)),
+            both(old.rows.slot, new.rows.slot),
+            both(old.rows.at_risk, new.rows.at_risk),
+            both(old.rows.fresh, new.rows.fresh),
+            both(old.expected, new.expected),
+            sign[:, None] * ~both(old.explained, new.explained),
+        )
 
 
-def _evidence(units: NDArray[np.int64], rows: Observations, expected: Array, sign: Array, signal: int) -> Evidence:
-    counted = np.flatnonzero(rows.at_risk[:, signal] & (sign != 0))
-    sign, units = sign[counted], units[counted]
-    named = units != NO_COHORT
-    row = np.repeat(np.arange(len(counted)), named.sum(axis=1))
-    seen, due = rows.fresh[counted, signal] * sign, expected[counted] * sign
-    return Evidence(units[named], rows.slot[counted][row], seen[row], due[row], sign[row])
+@dataclass(frozen=True)
+class _Judged:
+    """Rows with what was expected of them, and whether a known fault explains them, shape (n, 4) each."""
+
+    rows: Observations
+    expected: Array
+    explained: Flags
 
 
-def _unchanged(
-    old: Observations, old_explained: Flags, new: Observations, explained: Flags
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which old rows come again just the same, and which new rows were there already."""
-    _, place = distinct_rows(np.concatenate([_signature(old, old_explained), _signature(new, explained)]))
-    same = np.bincount(place)[place] > 1
-    return same[: len(old)], same[len(old) :]
+@dataclass(frozen=True)
+class Change:
+    """What some rows add to the evidence of their cohorts, or take from it.
+
+    A row is part of up to a hundred cohorts, and a day and a half of rows spread over all of theirs at once would take
+    a gigabyte: so they are spread a piece at a time.
+
+    Attributes
+    ----------
+    index, places
+        Of which cohorts the rows are.
+    slot
+        Five-minute slots since 1970, shape (n,).
+    at_risk, fresh, expected
+        By signal, shape (n, 4); see `Observations`.
+    sign
+        1 where a row is added, -1 where it is taken away, 0 where it does not count, by signal, shape (n, 4).
+    """
+
+    index: CohortIndex
+    places: Places
+    slot: NDArray[np.int64]
+    at_risk: Flags
+    fresh: Flags
+    expected: Array
+    sign: Array
+
+    def pieces(self) -> Iterator[list[Evidence]]:
+        """Spread the rows over all their cohorts, so many rows at a time; yields the evidence of each signal."""
+        for first in range(0, len(self.slot), ROWS_AT_ONCE):
+            yield self._piece(slice(first, first + ROWS_AT_ONCE))
+
+    def _piece(self, rows: slice) -> list[Evidence]:
+        units = self.index.spread(self.places.part(rows))
+        named = units != NO_COHORT
+        row = np.repeat(np.arange(len(units)), named.sum(axis=1))
+        units, slot, at_risk, sign = units[named], self.slot[rows], self.at_risk[rows], self.sign[rows]
+        seen, due = self.fresh[rows] * sign, self.expected[rows] * sign
+        found = []
+        for signal in range(len(SIGNALS)):
+            counted = (at_risk[:, signal] & (sign[:, signal] != 0))[row]
+            mine = row[counted]
+            numbers = (values[:, signal][mine] for values in (seen, due, sign))
+            found.append(Evidence(units[counted], slot[mine], *numbers))
+        return found
 
 
-def _signature(rows: Observations, explained: Flags) -> NDArray[np.int64]:
-    """One row of numbers per row, equal where all that counts as evidence is equal."""
-    flags = np.packbits(np.hstack([rows.at_risk, rows.fresh, explained]), axis=1).astype(np.int64)
-    return np.column_stack([rows.session.astype(np.int64), rows.slot, rows.codes.astype(np.int64), flags])
+def _among(codes: Codes, chosen: Codes) -> NDArray[np.bool_]:
+    """Return which of some codes, none missing, are among the chosen ones."""
+    table = np.zeros(max(int(codes.max(initial=-1)), int(chosen.max(initial=-1))) + 1, bool)
+    table[chosen] = True
+    return table[codes]
+
+
+def _unchanged(old: _Judged, new: _Judged, stay: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which old rows come again just the same, and which new rows were there already.
+
+    The first of the new rows are those at `stay` among the old ones; of the others the keys tell.
+    """
+    coming = np.arange(len(stay), len(new.rows))
+    order = np.argsort(new.rows.key_of(coming), kind="stable")
+    left = np.setdiff1d(np.arange(len(old.rows)), stay, assume_unique=True)
+    place = np.searchsorted(new.rows.key_of(coming[order]), old.rows.key_of(left))
+    ones, others = np.concatenate([stay, left]), np.concatenate([np.arange(len(stay)), coming[order[place]]])
+    alike = np.ones(len(ones), bool)
+    for before, after in (
+        (old.rows.codes, new.rows.codes),
+        (old.rows.at_risk, new.rows.at_risk),
+        (old.rows.fresh, new.rows.fresh),
+        (old.explained, new.explained),
+    ):
+        alike &= ~any_signal(np.take(before, ones, axis=0) != np.take(after, others, axis=0))
+    goes, comes = np.zeros(len(old.rows), bool), np.zeros(len(new.rows), bool)
+    goes[ones], comes[others] = alike, alike
+    return goes, comes

@@ -17,7 +17,7 @@ from detectors.localise import Suspect, suspects
 from detectors.observations import SIGNALS, Flags, Observations, Vocabularies, slot_of
 from detectors.poisson import excess_llr
 from detectors.rates import RateModel
-from detectors.recent import Recent
+from detectors.recent import Change, Recent
 from incidents.lifecycle import related
 from incidents.model import Incident
 from incidents.prices import Prices
@@ -147,7 +147,7 @@ class WatchState:
         units = len(self.recent.index)
         expected = np.max([self.scans[number].expected_total(units) for number in numbers_of(group)], axis=0)
         oldest = self.scans[0].oldest_slot
-        titles = self.recent.unwatched_titles(oldest)[:, numbers_of(group)].max(axis=1, initial=0.0)
+        titles = self.recent.unwatched_titles(oldest, numbers_of(group)).max(axis=1, initial=0.0)
         return Prices.of(self.recent.index, expected, margin_nats, len(group), titles)
 
     def most_surprising(self, group: Sequence[Signal]) -> tuple[NDArray[np.int64], Array, NDArray[np.int64]]:
@@ -162,10 +162,14 @@ class WatchState:
         horizon = np.array(HORIZONS)[best] * SLOTS_PER_BUCKET
         return rows, joint[np.arange(len(rows)), best], horizon
 
-    def _absorb(self, evidence: Sequence[Evidence], now: datetime) -> None:
-        units = len(self.recent.index)
-        for scan, new in zip(self.scans, evidence, strict=True):
-            scan.learn(new, units, slot_of(now) - 1)
+    def _absorb(self, changes: Iterable[Change], now: datetime) -> None:
+        units, slot = len(self.recent.index), slot_of(now) - 1
+        for scan in self.scans:
+            scan.learn(Evidence.empty(), units, slot)
+        for change in changes:
+            for piece in change.pieces():
+                for scan, new in zip(self.scans, piece, strict=True):
+                    scan.learn(new, units, slot)
 
 
 def _since(place: NDArray[np.int64], values: NDArray[Any]) -> Array:

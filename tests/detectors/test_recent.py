@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.cohorts import TITLE, CohortIndex
+from detectors.cohorts import NO_COHORT, TITLE, CohortIndex
 from detectors.evidence import Evidence
 from detectors.observations import MISSING, SIGNALS, Flags, Observations
 from detectors.rates import MODEL_DIMENSIONS, HourlyCounts, RateModel
-from detectors.recent import Recent
+from detectors.recent import Change, Recent
 from telemetry.contract import DIMENSIONS
 
 NOON = 5_900_000
@@ -64,6 +64,21 @@ def explain_by(faults: list[tuple[int, int]]) -> Callable[[Observations], Flags]
     return explain
 
 
+def spread(changes: Iterable[Change]) -> list[list[Evidence]]:
+    """The evidence of changes, piece by piece, each by signal."""
+    return [piece for change in changes for piece in change.pieces()]
+
+
+def together(changes: Iterable[Change]) -> list[Evidence]:
+    """The evidence of changes by signal."""
+    return [Evidence.concat([Evidence.empty(), *parts]) for parts in zip(*spread(changes), strict=True)]
+
+
+def lengths(changes: Iterable[Change]) -> list[int]:
+    """How much evidence there is of each signal."""
+    return [sum(len(piece[signal]) for piece in spread(changes)) for signal in range(len(SIGNALS))]
+
+
 def totals(index: CohortIndex, evidence: list[list[Evidence]]) -> dict[tuple[int, int, int], np.ndarray]:
     """Sums by signal, cohort key and slot, without what cancels out."""
     sums: dict[tuple[int, int, int], np.ndarray] = {}
@@ -86,13 +101,13 @@ def test_a_day_kept_up_to_date_is_the_day_built_afresh(model, make_observed) -> 
         for number, (seed, turn) in enumerate(steps):
             first = NOON + 4 * number
             changed = batch(make_observed, seed, first - 4, 8)
-            gathered.append(hot.update(changed, explain_by(faults), NOON - 100))
+            gathered.extend(spread(hot.update(changed, explain_by(faults), NOON - 100)))
             if turn:
                 faults = [*faults, (seed % 3, first)] if len(faults) < 2 else []
-                gathered.append(hot.explain(explain_by(faults)(hot.rows)))
+                gathered.extend(spread(hot.explain(explain_by(faults)(hot.rows))))
         fresh = Recent(model, CohortIndex(SUBSETS), MEMORY)
-        built = fresh.update(hot.rows, explain_by(faults), NOON - 100)
-        ours, theirs = totals(hot.index, gathered), totals(fresh.index, [built])
+        built = spread(fresh.update(hot.rows, explain_by(faults), NOON - 100))
+        ours, theirs = totals(hot.index, gathered), totals(fresh.index, built)
         ours = {place: numbers for place, numbers in ours.items() if is_watched(fresh, place[1])}
         assert ours.keys() == theirs.keys()
         assert all(np.allclose(ours[place], theirs[place]) for place in ours)
@@ -131,30 +146,46 @@ def test_a_slice_that_comes_again_is_no_evidence(model, make_observed) -> None:
     recent = Recent(model, CohortIndex(SUBSETS), MEMORY)
     rows = make_observed(5, bad=np.eye(5, 4, dtype=bool))
     recent.update(rows, nothing, NOON)
-    assert [len(it) for it in recent.update(rows, nothing, NOON)] == [0, 0, 0, 0]
+    assert lengths(recent.update(rows, nothing, NOON)) == [0, 0, 0, 0]
 
 
 def test_no_slices_are_no_evidence(model) -> None:
     recent = Recent(model, CohortIndex(SUBSETS), MEMORY)
-    assert [len(it) for it in recent.update(Observations.empty(), nothing, NOON)] == [0, 0, 0, 0]
+    assert lengths(recent.update(Observations.empty(), nothing, NOON)) == [0, 0, 0, 0]
 
 
 def test_a_struck_slice_counts_in_each_of_its_cohorts_once(model, make_observed) -> None:
     recent = Recent(model, CohortIndex(SUBSETS), MEMORY)
     codes = np.zeros((1, len(DIMENSIONS)), np.int32)
     codes[0, 3] = MISSING
-    evidence = recent.update(make_observed(1, codes=codes, bad=np.ones((1, 4), bool)), nothing, NOON)
+    evidence = together(recent.update(make_observed(1, codes=codes, bad=np.ones((1, 4), bool)), nothing, NOON))
     assert [it.observed.tolist() for it in evidence] == [[1.0, 1.0, 1.0]] * 4
 
 
 def test_a_title_is_watched_from_its_first_victim_on_with_all_that_was_due_before(model, make_observed) -> None:
     recent, codes = Recent(model, CohortIndex(((TITLE,),)), MEMORY), np.zeros((4, len(DIMENSIONS)), np.int32)
     codes[:, TITLE] = [0, 0, 1, 1]
-    assert [len(it) for it in recent.update(make_observed(4, codes=codes), nothing, NOON)] == [0, 0, 0, 0]
-    assert (recent.unwatched_titles(NOON) > 0).all()
+    assert lengths(recent.update(make_observed(4, codes=codes), nothing, NOON)) == [0, 0, 0, 0]
+    assert (recent.unwatched_titles(NOON, range(len(SIGNALS))) > 0).all()
     struck = make_observed(1, session=np.array([9], np.int32), subscriber=np.array([9], np.int32))
     struck = replace(struck, codes=codes[:1], bad=np.array([[True, False, False, False]]))
-    for signal, it in enumerate(recent.update(struck, nothing, NOON)):
+    for signal, it in enumerate(together(recent.update(struck, nothing, NOON))):
         assert it.observed.sum() == (signal == 0)
         assert it.expected.sum() == pytest.approx(recent.expected[recent.rows.codes[:, TITLE] == 0, signal].sum())
     assert recent.titles.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 1_000])
+def test_evidence_is_the_same_in_the_same_order_however_much_is_spread_at_once(
+    at_once, model, make_observed, monkeypatch
+) -> None:
+    monkeypatch.setattr("detectors.recent.ROWS_AT_ONCE", at_once)
+    changes = Recent(model, CohortIndex(SUBSETS), MEMORY).update(batch(make_observed, 5, NOON, 8), nothing, NOON - 100)
+    for number, found in enumerate(together(changes)):
+        spread_at_once = [c.index.spread(c.places)[c.at_risk[:, number]] for c in changes]
+        units = np.concatenate([units.ravel() for units in spread_at_once])
+        np.testing.assert_array_equal(found.unit, units[units != NO_COHORT])
+        slots = np.concatenate(
+            [np.repeat(c.slot[c.at_risk[:, number]], u.shape[1]) for c, u in zip(changes, spread_at_once, strict=True)]
+        )
+        np.testing.assert_array_equal(found.slot, slots[units != NO_COHORT])
