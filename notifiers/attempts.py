@@ -17,9 +17,10 @@ from sqlalchemy.sql.dml import Update
 
 from incidents.ledger.among import among, unindexed
 from incidents.ledger.schema import WAITING, deliveries, notices, outbox
+from notifiers.crowd import FOUND, Crowd, gather
 from notifiers.insert import copy_new, insert_new
 from notifiers.model import ChannelName
-from notifiers.outbox import Lease, Message, Outcome, State, Words, as_stored, messages
+from notifiers.outbox import Lease, Message, Outcome, State, Words
 from notifiers.stops import unstopped
 
 SETTLED = {Outcome.SENT: State.SENT, Outcome.FAILED: State.FAILED, Outcome.UNKNOWN: State.UNKNOWN}
@@ -62,7 +63,7 @@ def due(
     channels: Collection[ChannelName],
     limit: int = 1,
     known: dict[str, Words] | None = None,
-) -> list[Message]:
+) -> Crowd:
     """Return the next due messages of these channels, those of one body beside each other, for their next attempt.
 
     Nobody else gets them until the transaction ends, by when they are begun, leased, or left to others: on SQLite by
@@ -77,14 +78,12 @@ def due(
     known
         Bodies that were read before; see `notifiers.outbox.messages`.
     """
-    values = {"channels": [channel.value for channel in channels], "now": now, "most": limit}
-    rows = connection.execute(_DUE, values).all()
-    return messages(connection, rows, {} if known is None else known)
+    values = {"channels": [channel.value for channel in channels], "most": limit}
+    return gather(connection, _DUE, values, now, known)
 
 
 _DUE = (
-    as_stored(outbox.c.attempts + 1)
-    .where(
+    FOUND.where(
         WAITING,
         outbox.c.next_attempt_time <= bindparam("now"),
         or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= bindparam("now")),

@@ -1,27 +1,27 @@
 """Many messages that are about to go, asked about together.
 
-Of a thousand people hardly anybody chose, asked or heard anything since the decision. So the ledger is asked who did,
-and those are looked at one by one, by `notifiers.recheck`. What can be said against the others holds for a whole `Lot`
-of them, or is in the message itself. Whoever is not plainly in the clear is looked at: a waste of time at the worst.
+Of a thousand people hardly anybody chose, asked or heard anything since the decision. So the ledger says who did, and
+those are looked at one by one, by `notifiers.recheck`. What can be said against the others holds for a whole `Lot` of
+them, or is in the message itself. Whoever is not plainly in the clear is looked at: a waste of time at the worst.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select
 
-from incidents.ledger.among import among
-from incidents.ledger.schema import contacts, notices, outbox, preferences, troubles
+from incidents.ledger.among import lowered
+from incidents.ledger.schema import contacts, notices, outbox, preferences, suppressions, troubles
 from incidents.model import TroubleKind
-from notifiers.address import is_deliverable, normalised
+from notifiers.address import is_deliverable
 from notifiers.gates.patience import is_held_out
-from notifiers.history import LOOK_BACK, suppressed_among
-from notifiers.model import History, Policy
-from notifiers.outbox import Message, Stage
+from notifiers.history import LOOK_BACK
+from notifiers.model import ChannelName, History, Policy
+from notifiers.outbox import AS_STORED, Message, Stage, Words, messages
 from notifiers.recheck import OF_TROUBLE, affairs_of, standings_of
 from notifiers.rollout import in_charge
 from notifiers.standing import Consents, Known, Standing
@@ -59,6 +59,22 @@ class Lot(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Crowd:
+    """Messages, and of those that are alike the lot.
+
+    Parameters
+    ----------
+    messages
+        In the order in which they were found.
+    lots
+        By message_id what `Lot` goes by; who did or was told something that matters is in none.
+    """
+
+    messages: Sequence[Message] = ()
+    lots: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Asking:
     """What the gates are asked with.
 
@@ -81,50 +97,67 @@ class Asking:
         against = standing.affair.over or standing.is_refused
         return not against and (self.policy is None or standing.shut(self.now, self.policy) is None)
 
-    def is_free(self, message: Message, standing: Standing) -> bool:
-        """Whether nothing of a person's own speaks against one message of a lot, but for what the ledger knows."""
-        who = message.subscriber_id
-        if message.address is not None and not is_deliverable(message.address):
-            return False
-        if self.consents is not None and not self.consents(who, message.channel):
-            return False
-        if self.policy is None:
-            return True
-        held_out = is_held_out(who, standing.severity, self.policy)
-        return not held_out and (standing.rollout is None or standing.rollout.allows(who))
+    def doubts(self, standing: Standing) -> Iterator[Callable[[Message], bool]]:
+        """Give what else may speak against one message of a lot that passes."""
+        consents, policy, rollout = self.consents, self.policy, standing.rollout
+        if standing.channel is ChannelName.EMAIL:
+            yield lambda message: not is_deliverable(message.address)
+        if consents is not None:
+            yield lambda message: not consents(message.subscriber_id, message.channel)
+        if policy is not None and policy.holdout_share > 0:
+            yield lambda message: is_held_out(message.subscriber_id, standing.severity, policy)
+        if policy is not None and rollout is not None:
+            yield lambda message: not rollout.allows(message.subscriber_id)
 
 
-def in_question(connection: Connection, messages: Sequence[Message], asking: Asking) -> list[Standing]:
-    """Return how those of some messages stand that something may speak against; nothing does against the others."""
-    lots = _lots(connection, messages, asking.now)
-    passing = _passing(connection, [Lot(*lot) for lot in set(lots.values())], asking)
-    standing = {message_id: passing[lot] for message_id, lot in lots.items() if lot in passing}
-    crowd = [message for message in messages if message.message_id in standing]
-    suppressed = suppressed_among(connection, {normalised(it.address) for it in crowd if it.address is not None})
-    for message in crowd:
-        is_suppressed = message.address is not None and normalised(message.address) in suppressed
-        if is_suppressed or not asking.is_free(message, standing[message.message_id]):
-            del standing[message.message_id]
-    asked = [message.message_id for message in messages if message.message_id not in standing]
+def in_question(connection: Connection, crowd: Crowd, asking: Asking) -> list[Standing]:
+    """Return how those messages of a crowd stand that something may speak against; nothing does against the others."""
+    passing = _passing(connection, set(crowd.lots.values()), asking)
+    asked = []
+    for message in crowd.messages:
+        doubts = passing.get(crowd.lots.get(message.message_id, ()))
+        if doubts is None or any(doubt(message) for doubt in doubts):
+            asked.append(message.message_id)
     return standings_of(connection, asked, None if asking.policy is None else asking.now) if asked else []
 
 
-def _lots(connection: Connection, messages: Sequence[Message], now: datetime) -> dict[str, tuple[Any, ...]]:
-    """Return as what `Lot` goes each message whose person has done, and been told, nothing that matters."""
-    values = {"ids": [message.message_id for message in messages], "now": now, "since": now - LOOK_BACK}
-    return {message_id: tuple(lot) for message_id, *lot in connection.execute(_PLAIN, values)}
+Doubts = Sequence[Callable[[Message], bool]]
 
 
-def _passing(connection: Connection, lots: Sequence[Lot], asking: Asking) -> Mapping[tuple[Any, ...], Standing]:
-    """Return how the lots stand against which nothing speaks."""
+def _passing(
+    connection: Connection, found: Collection[tuple[Any, ...]], asking: Asking
+) -> dict[tuple[Any, ...], Doubts]:
+    """Return the lots against which nothing speaks, with what may speak against one in them."""
+    lots = [Lot(*lot) for lot in found]
     affairs = affairs_of(connection, {lot.incident_id for lot in lots if lot.incident_id is not None})
-    rollouts = in_charge(connection, {lot.episode for lot in lots})
-    known = Known(affairs, History(rollouts=rollouts), {}, frozenset(), {})
-    found = ((lot, Standing(lot, known)) for lot in lots)
-    return {lot: standing for lot, standing in found if asking.passes(standing)}
+    known = Known(affairs, History(rollouts=in_charge(connection, {it.episode for it in lots})), {}, frozenset(), {})
+    standings = {lot: Standing(lot, known) for lot in lots}
+    return {lot: list(asking.doubts(it)) for lot, it in standings.items() if asking.passes(it)}
 
 
-def _plain() -> Select[tuple[str, ...]]:
+def gather(
+    connection: Connection,
+    query: Select[Any],
+    values: Mapping[str, Any],
+    now: datetime,
+    known: dict[str, Words] | None = None,
+) -> Crowd:
+    """Return what a query finds that begins as `FOUND`.
+
+    Parameters
+    ----------
+    values
+        Of the query's own parameters.
+    known
+        Bodies that were read before; see `notifiers.outbox.messages`.
+    """
+    rows = connection.execute(query, {"now": now, "since": now - LOOK_BACK, **values}).all()
+    lots = {row[0]: tuple(row[_LOT_FROM:]) for row in rows if row.is_plain}
+    return Crowd(messages(connection, rows, {} if known is None else known), lots)
+
+
+def _is_plain() -> ColumnElement[bool]:
+    """Whether it is first news of a problem to somebody who has done, and been told, nothing that matters."""
     person = notices.c.subscriber_id
     asked = select(contacts.c.contact_id).where(
         contacts.c.subscriber_id == person, contacts.c.contacted_time >= troubles.c.since
@@ -132,28 +165,28 @@ def _plain() -> Select[tuple[str, ...]]:
     chose = select(preferences.c.subscriber_id).where(preferences.c.subscriber_id == person)
     other = notices.alias("other")
     heard = select(func.count()).where(other.c.subscriber_id == person, other.c.decided_time >= bindparam("since"))
-    joined = outbox.join(notices, notices.c.notice_id == outbox.c.notice_id).outerjoin(troubles, OF_TROUBLE)
-    return (
-        select(
-            outbox.c.message_id,
-            notices.c.incident_id,
-            notices.c.episode,
-            troubles.c.severity,
-            troubles.c.error_class,
-            notices.c.timezone,
-            outbox.c.channel,
-        )
-        .select_from(joined)
-        .where(
-            among(outbox.c.message_id, "ids"),
-            notices.c.kind == TroubleKind.PROBLEM.value,
-            outbox.c.stage == Stage.FIRST.value,
-            or_(notices.c.expires_time.is_(None), notices.c.expires_time > bindparam("now")),
-            ~asked.exists(),
-            ~chose.exists(),
-            heard.scalar_subquery() <= 1,
-        )
+    suppressed = select(suppressions.c.address).where(suppressions.c.address == lowered(outbox.c.address))
+    return and_(
+        notices.c.kind == TroubleKind.PROBLEM.value,
+        outbox.c.stage == Stage.FIRST.value,
+        or_(notices.c.expires_time.is_(None), notices.c.expires_time > bindparam("now")),
+        ~asked.exists(),
+        ~chose.exists(),
+        ~suppressed.exists(),
+        heard.scalar_subquery() <= 1,
     )
 
 
-_PLAIN = _plain()
+_LOT = (
+    notices.c.incident_id,
+    notices.c.episode,
+    troubles.c.severity,
+    troubles.c.error_class,
+    notices.c.timezone,
+    outbox.c.channel.label("by"),
+)
+_LOT_FROM = -len(_LOT)
+FOUND = select(*AS_STORED, (outbox.c.attempts + 1).label("attempt"), _is_plain().label("is_plain"), *_LOT).select_from(
+    outbox.join(notices, notices.c.notice_id == outbox.c.notice_id).outerjoin(troubles, OF_TROUBLE)
+)
+"""Messages for their next attempt, and what their lots go by, to be narrowed down."""

@@ -13,7 +13,7 @@ from incidents.ledger.store import transaction
 from notifiers.attempts import Result, begin, begin_kept, due, keep, let_go, record, retries, sweep
 from notifiers.budget import within_budget
 from notifiers.channels.contract import Channel
-from notifiers.crowd import Asking, in_question
+from notifiers.crowd import Asking, Crowd, in_question
 from notifiers.errors import ChannelError, ChannelPaused, OutcomeUnknown, RateLimited, Refused
 from notifiers.events import release_unheard, settle_heard
 from notifiers.flight import Answer, Bundle, Flight
@@ -206,27 +206,29 @@ class _Run:
             self._record(connection, answers, now)
             going = within_limit(connection, [name for name in self.channels if name not in self.stopped], now)
             found = self._due(connection, going, most, now)
-            loads = deque(self._loads(self._wanted(connection, found, now)))
+            wanted = [it for crowd in found for it in self._wanted(connection, crowd, now)]
+            loads = deque(self._loads(wanted))
             first = self._allowed(connection, self._next(loads), now)
             begin(connection, _messages(first), now, self.lease)
             keep(connection, _messages(loads), now, self.lease)
         self.waiting = loads
         self._post(first)
-        return len(found)
+        return sum(len(crowd.messages) for crowd in found)
 
-    def _due(self, connection: Connection, channels: Sequence[ChannelName], most: int, now: datetime) -> list[Message]:
+    def _due(self, connection: Connection, channels: Sequence[ChannelName], most: int, now: datetime) -> list[Crowd]:
         """Return due messages, of each channel no more than its budget of the day has left."""
-        found: list[Message] = []
+        found: list[Crowd] = []
         for names, left in within_budget(connection, channels, self.policy or Policy(), most, now):
-            if min(left, most - len(found)) > 0:
-                found += due(connection, now, names, min(left, most - len(found)), self.bodies)
+            if min(left, most) > 0:
+                found.append(due(connection, now, names, min(left, most), self.bodies))
+                most -= len(found[-1].messages)
         return found
 
-    def _wanted(self, connection: Connection, found: Sequence[Message], now: datetime) -> list[Message]:
+    def _wanted(self, connection: Connection, crowd: Crowd, now: datetime) -> list[Message]:
         """Ask the gates again: take off what is not wanted any more, put off what has to wait, return the rest."""
         unwanted: dict[str, WithheldReason] = {}
         waits: set[str] = set()
-        for standing in in_question(connection, found, Asking(now, self.consents, self.policy)):
+        for standing in in_question(connection, crowd, Asking(now, self.consents, self.policy)):
             reason = standing.objection(now, self.consents, self.policy)
             closed = None if reason or self.policy is None else standing.wait(now, self.policy)
             if reason is not None:
@@ -241,7 +243,7 @@ class _Run:
         self.states[State.CANCELLED] += len(unwanted)
         self.cancelled.update(unwanted.values())
         stopped = unwanted.keys() | waits
-        return [message for message in found if message.message_id not in stopped]
+        return [message for message in crowd.messages if message.message_id not in stopped]
 
     def go_on(self) -> None:
         """Begin what waits, as hands come free; the transaction records what came back, too."""

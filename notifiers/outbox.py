@@ -24,7 +24,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Row, case, select, update
 
 from incidents.ledger.among import among
 from incidents.ledger.schema import bodies, deliveries, notices, outbox
@@ -293,7 +293,7 @@ def _card_id() -> ColumnElement[str | None]:
     return case((notices.c.kind != TroubleKind.PROBLEM.value, its_card.scalar_subquery()))
 
 
-_AS_STORED: tuple[ColumnElement[Any], ...] = (
+AS_STORED: tuple[ColumnElement[Any], ...] = (
     outbox.c.message_id,
     outbox.c.notice_id,
     notices.c.subscriber_id,
@@ -305,11 +305,7 @@ _AS_STORED: tuple[ColumnElement[Any], ...] = (
     outbox.c.personal,
     _card_id().label("card_id"),
 )
-
-
-def as_stored(attempt: ColumnElement[int]) -> Select[Any]:
-    """Return the query of what `messages` makes messages of, with the number of the attempt that they are for."""
-    return select(*_AS_STORED, attempt).select_from(outbox.join(notices, notices.c.notice_id == outbox.c.notice_id))
+"""With the number of an attempt, what `messages` makes messages of: columns of `outbox` joined with `notices`."""
 
 
 def load(connection: Connection, message_id: str) -> Message | None:
@@ -320,11 +316,13 @@ def load(connection: Connection, message_id: str) -> Message | None:
 
 def stored(connection: Connection, which: ColumnElement[bool]) -> list[Message]:
     """Return the messages that meet a condition on `outbox` and `notices`, with the number of their latest attempt."""
-    return messages(connection, connection.execute(as_stored(outbox.c.attempts).where(which)).all(), {})
+    whose = outbox.join(notices, notices.c.notice_id == outbox.c.notice_id)
+    query = select(*AS_STORED, outbox.c.attempts).select_from(whose).where(which)
+    return messages(connection, connection.execute(query).all(), {})
 
 
 def messages(connection: Connection, rows: Sequence[Row[Any]], known: dict[str, Words]) -> list[Message]:
-    """Return rows of `as_stored` as messages.
+    """Return rows that begin with `AS_STORED` and the number of an attempt as messages.
 
     Parameters
     ----------
@@ -345,7 +343,7 @@ def _words(connection: Connection, key: Column[str], keys: Collection[str]) -> d
 
 
 def _message(row: Row[Any], known: Mapping[str, Words], own: Mapping[str, Words]) -> Message:
-    key, notice_id, who, channel, address, queued, expires, body_key, personal, card_id, attempt = row
+    key, notice_id, who, channel, address, queued, expires, body_key, personal, card_id, attempt = row[:11]
     subject, html, text, card = own[key] if body_key is None else known[body_key]
     return Message(
         *(key, notice_id, who, _CHANNELS[channel], address, subject, html, text, card),

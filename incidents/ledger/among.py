@@ -89,3 +89,29 @@ def _itself(element: unindexed, compiler: SQLCompiler, **options: Any) -> str:  
 @compiles(unindexed, "sqlite")
 def _plus(element: unindexed, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
     return f"+{compiler.process(element.clauses, **options)}"
+
+
+class lowered(FunctionElement[str]):  # noqa: N801 - reads as a function
+    """A text in small letters as far as it is ASCII, wherever the database stands: in Turkish, I is not i.
+
+    Parameters
+    ----------
+    column
+        Of text.
+    """
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        super().__init__(column)
+
+
+@compiles(lowered, "sqlite")
+def _lower(element: lowered, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    return f"lower({compiler.process(element.clauses, **options)})"
+
+
+@compiles(lowered, "postgresql")
+def _lower_in_c(element: lowered, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    return f'lower({compiler.process(element.clauses, **options)} COLLATE "C")'

@@ -7,14 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert, true, update
+from sqlalchemy import insert, update
 
 from incidents.ledger.schema import contacts, incidents, notices, outbox, rollouts, suppressions
 from incidents.model import Cause, Severity, TroubleKind
-from notifiers.crowd import Asking, in_question
+from notifiers.crowd import FOUND, Asking, gather, in_question
 from notifiers.gates.patience import is_held_out
 from notifiers.model import ChannelName
-from notifiers.outbox import stored
 from notifiers.preferences import Source, choose
 from notifiers.recheck import standings_of
 from notifiers.spread import share_of
@@ -30,9 +29,9 @@ def test_nobody_is_passed_over_against_whom_something_speaks(policy, consents, l
     passed: Counter[str] = Counter()
     World(6, noon).fill(ledger, add_incident)
     with ledger.read() as connection:
-        everybody = stored(connection, true())
-        asked = {it.message_id for it in in_question(connection, everybody, Asking(noon, consents, policy))}
-        for standing in standings_of(connection, [message.message_id for message in everybody], noon):
+        crowd = gather(connection, FOUND, {}, noon)
+        asked = {it.message_id for it in in_question(connection, crowd, Asking(noon, consents, policy))}
+        for standing in standings_of(connection, [message.message_id for message in crowd.messages], noon):
             spoken = standing.objection(noon, consents, policy) or (policy and standing.wait(noon, policy))
             passed["spoken against" if spoken else "wanted"] += standing.message_id not in asked
     assert passed["spoken against"] == 0
@@ -50,9 +49,9 @@ def asked(told, trouble, add_incident, ledger, noon):
         with ledger.write() as connection:
             if happening is not None:
                 happening(connection)
-            messages = stored(connection, true())
-            assert len(messages) >= len(people)
-            in_doubt = in_question(connection, messages, Asking(now, **{"policy": PLAIN, **options}))
+            crowd = gather(connection, FOUND, {}, now)
+            assert len(crowd.messages) >= len(people)
+            in_doubt = in_question(connection, crowd, Asking(now, **{"policy": PLAIN, **options}))
         return {standing.subscriber_id for standing in in_doubt}
 
     return run

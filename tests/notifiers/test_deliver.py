@@ -85,7 +85,7 @@ def begun(engine, now, channel) -> list:
     """What a sender that dies now leaves behind: everything marked as being sent."""
     lease = Lease("dead")
     with engine.begin() as connection:
-        found = due(connection, now, [channel], 100)
+        found = due(connection, now, [channel], 100).messages
         begin(connection, found, now, lease)
     return found
 

@@ -33,7 +33,7 @@ def put(engine, add_incident, decide_one, trouble, noon):
         addresses = {who: f"{who.upper()}@example.net" for who in outcomes}
         with writing(engine).begin() as connection:
             enqueue(connection, list(decisions.values()), rendered, addresses, noon)
-            begun = due(connection, at, [ChannelName.EMAIL], 99)
+            begun = due(connection, at, [ChannelName.EMAIL], 99).messages
             begin(connection, begun, at, LEASE)
             record(connection, [Result([m], Outcome(outcomes[m.subscriber_id])) for m in begun], at)
         return {who: decision.notice_id for who, decision in decisions.items()}

@@ -53,7 +53,7 @@ def sent(ledger, add_incident, trouble, person, composer, policy, noon):
         with ledger.write() as connection:
             addresses = {it.subscriber_id: it.email for it in people if it.email}
             enqueue(connection, decisions, words, addresses, noon)
-            return decisions, due(connection, noon, list(ChannelName), 100)
+            return decisions, due(connection, noon, list(ChannelName), 100).messages
 
     return run
 

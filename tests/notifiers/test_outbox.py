@@ -58,7 +58,7 @@ def notice_of(engine):
 
 def claim(connection, now, lease, channels):
     """Begin to send one message that is due; None where none is."""
-    found = due(connection, now, channels)
+    found = due(connection, now, channels).messages
     begin(connection, found, now, lease)
     return found[0] if found else None
 

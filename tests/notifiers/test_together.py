@@ -84,7 +84,7 @@ def put(engine, add_incident, decide_one, trouble, noon):
 def test_a_leased_message_carries_its_own_person(put, engine, noon):
     people = put(30)
     with engine.begin() as connection:
-        taken = due(connection, noon, [EMAIL], 100)
+        taken = due(connection, noon, [EMAIL], 100).messages
     assert sorted(message.subscriber_id for message in taken) == sorted(people)
     assert all(m.address == f"{m.subscriber_id}@example.net" for m in taken)
     assert all(m.filled().html == f"<p>{m.subscriber_id}</p>" for m in taken)
@@ -142,21 +142,21 @@ def test_a_refused_key_stops_the_channel_until_one_try_succeeds(put, engine, noo
 def test_a_sender_that_is_told_to_stop_gives_back_what_it_leased(put, engine, noon, states):
     put(9)
     with engine.begin() as connection:
-        taken = due(connection, noon, [EMAIL], 9)
+        taken = due(connection, noon, [EMAIL], 9).messages
         keep(connection, taken, noon, Lease("me"))
-        assert due(connection, noon, [EMAIL], 9) == []
+        assert due(connection, noon, [EMAIL], 9).messages == []
         begun = begin_kept(connection, taken[:2], noon, Lease("me"))
         assert (len(begun), let_go(connection, taken, Lease("me"))) == (2, 7)
-        assert len(due(connection, noon, [EMAIL], 9)) == 7
+        assert len(due(connection, noon, [EMAIL], 9).messages) == 7
     assert states() == {"queued": 7, "sending": 2}
 
 
 def test_a_lease_that_ran_out_while_waiting_is_no_longer_ours(put, engine, noon):
     put(2)
     with engine.begin() as connection:
-        mine = due(connection, noon, [EMAIL], 2)
+        mine = due(connection, noon, [EMAIL], 2).messages
         keep(connection, mine, noon, Lease("me"))
-        theirs = due(connection, noon + HOUR, [EMAIL], 2)
+        theirs = due(connection, noon + HOUR, [EMAIL], 2).messages
         keep(connection, theirs, noon + HOUR, Lease("other"))
         assert begin_kept(connection, mine, noon + HOUR, Lease("me")) == []
         assert let_go(connection, mine, Lease("me")) == 0
