@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 MOST_DRIFTS = 3
 """Cohorts whose normal has drifted that are looked behind in one search."""
 RELOCATE_GROWTH = 1.1
-"""An incident is located anew when a tenth more people are struck than when it was located last."""
+"""An incident is located anew when there is a tenth more evidence, and a nat, than when it was located last."""
 MOST_LOOKS = 20
 """Suspicious cohorts looked into in one window; each that is opened explains hundreds of others."""
 SAME_COHORT = 0.5
@@ -237,7 +237,7 @@ class Step:
             return self._described(replace(incident, resolved_time=self.now), ())
         if is_settled(self.now - incident.detected_time, incident.observed, incident.expected, self.rules.lifecycle):
             return self._described(replace(incident, resolved_time=self.now, settled=True), ())
-        if self._struck(incident) < incident.observed * RELOCATE_GROWTH + 1:
+        if self._gain(incident) < incident.surprise * RELOCATE_GROWTH + 1:
             return self._described(incident, ())
         return self._relocated(incident)
 
@@ -247,12 +247,6 @@ class Step:
         return any(
             members(self.state.words, inside, cohort).mean() >= MOSTLY_DARK for cohort in self.dark if len(inside)
         )
-
-    def _struck(self, incident: Incident) -> int:
-        """People freshly struck in the incident's cohort, as far back as memory reaches."""
-        rows = self.state.rows
-        fresh = rows.fresh[:, SIGNALS.index(incident.signal)] & self.state.inside(rows, incident)
-        return len(np.unique(rows.subscriber[fresh]))
 
     def _buckets(self, incident: Incident) -> tuple[Array, Array, Array]:
         """Impairments seen and due, and exposures, by quarter-hour since the onset or as far as memory reaches."""
@@ -278,12 +272,12 @@ class Step:
     def _relocated(self, incident: Incident) -> Incident:
         """Name a better cohort if one explains the same excess by a margin."""
         search = self._search(incident)
-        ranked, total = search.ranked(self._opened_on(incident))
+        ranked, _ = search.ranked(self._opened_on(incident))
         if not ranked:
             return self._described(incident, ())
         if (
             self._name(ranked[0]) != incident.cohort
-            and total > self._total(incident, search) + self.rules.lifecycle.switch_nats
+            and search.total(ranked[0]) > self._total(incident, search) + self.rules.lifecycle.switch_nats
         ):
             cohort = self._name(ranked[0])
             onset = self._onset(incident.signal, cohort, search.first_slot, search.usable)

@@ -20,7 +20,7 @@ from notifiers.stops import Stop
 
 MOST_OPEN, MOST_OVER = 10, 5
 LATE_AFTER = timedelta(minutes=45)
-"""Three steps of a quarter of an hour: one run may fail and be caught up, three may not."""
+"""A run may fail and be caught up by the next; for so long none may."""
 
 
 @dataclass(frozen=True)
