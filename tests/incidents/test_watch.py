@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from time import process_time
 from typing import Any
 
@@ -102,6 +103,19 @@ def test_an_incident_does_not_end_in_the_dark(story, kind: QualityKind, where: d
     )
     after = {i.incident_id: i for i in loop.new_watch().detect(window, *before, [gap]).incidents}
     assert all(incident.is_open for incident in after.values()) is stays
+
+
+def test_an_incident_that_grows_by_a_few_at_a_time_gets_its_right_name(watched, plant) -> None:
+    """However little a step brings: here the first name was too wide by one dimension."""
+    loop, windows = watched(plant(CDN_FAULT, 0.25, 4, stall=0.3), hours=3)
+    steps = iter([step for window in windows for step in window.split(timedelta(minutes=5))])
+    while not incidents(loop) or incidents(loop)[0].observed < 12:
+        loop.step(next(steps))
+    (opened,) = incidents(loop)
+    loop.known[opened.incident_id] = replace(opened, cohort=Cohort.of({"cdn": "cdn-b"}))
+    struck = [opened.observed, *(loop.step(step).incidents[0].observed for step in steps)]
+    assert all(after <= 1.1 * before + 1 for before, after in pairwise(struck))
+    assert loop.known[opened.incident_id].cohort == Cohort.of(CDN_FAULT)
 
 
 def test_the_people_struck_hear_of_it_once_and_of_its_end(story) -> None:
