@@ -15,8 +15,8 @@ Array = NDArray[np.float64]
 
 RUNNING_US = 5 * 60 * 1_000_000
 """A session heard of so lately is going on, as far as one knows."""
-LIKELY_MS = 10 * 60 * 1_000
-"""How long a session that goes on is taken to last at the least: a stall in its first minute is a small part of it."""
+TO_COME_MS = 15 * 60 * 1_000
+"""How much longer a session that goes on is taken to last, and well: a stall in its first minutes is a part of it."""
 SLOW_STARTS = 2
 """One slow start is an annoyance; two are a problem."""
 
@@ -117,7 +117,7 @@ def _guilt(
 
 @dataclass(frozen=True)
 class _Stalling:
-    """How long whole sessions stalled, and of how long, in ms, shape (sessions,)."""
+    """How long whole sessions stalled so far, and of how long in the end, in ms, shape (sessions,)."""
 
     stalled: Array
     watched: Array
@@ -131,7 +131,7 @@ class _Stalling:
         last = np.zeros(len(sessions), np.int64)
         np.maximum.at(last, place, whole.last_us)
         running = last >= now_us - RUNNING_US
-        return cls(stalled, np.where(running, np.maximum(watched, LIKELY_MS), watched))
+        return cls(stalled, watched + np.where(running, TO_COME_MS, 0))
 
 
 def _impaired_sessions(
