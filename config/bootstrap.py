@@ -182,8 +182,9 @@ def make_links(settings: Settings) -> Links | None:
 def sending(settings: Settings) -> Sending:
     """Return how messages are sent. The mailbox's files need no more than one hand."""
     channels = settings.channels
-    far_away = channels.uses_sendgrid or channels.in_app == "webhook"
-    return Sending(channels.in_flight if far_away else 1, channels.unheard_after)
+    by_webhook = channels.in_app == "webhook"
+    far_away = channels.uses_sendgrid or by_webhook
+    return Sending(channels.in_flight if far_away else 1, channels.unheard_after, by_webhook)
 
 
 @contextmanager
@@ -207,7 +208,7 @@ def _open_cards(settings: Settings, ledger: Ledger) -> Iterator[Channel]:
         return
     receiver = WebhookSettings(webhook.url, webhook.secrets)
     with receiver.open_client() as client:
-        yield Webhook(receiver, client)
+        yield Webhook(receiver, client, ledger.engine)
 
 
 @contextmanager

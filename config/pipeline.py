@@ -45,7 +45,8 @@ from notifiers.model import ChannelName, Decision, History, Policy, Recipient, o
 from notifiers.outbox import enqueue, record_decisions
 from notifiers.people import keep_people
 from notifiers.release import release_due
-from notifiers.renewal import outdated, renew
+from notifiers.renewal import MOST_AT_ONCE as RENEWED_AT_ONCE
+from notifiers.renewal import followed_now, note_told, outdated, renew, to_renew
 from notifiers.rollout import ask_for_large
 from notifiers.sharing import Sharing
 from notifiers.standing import Consents
@@ -132,10 +133,11 @@ class Writing:
 
 @dataclass(frozen=True)
 class Sending:
-    """How messages are sent; see `notifiers.deliver.deliver`."""
+    """How messages are sent; see `notifiers.deliver.deliver`. `by_webhook` is whether cards are posted elsewhere."""
 
     in_flight: int = 1
     unheard_after: timedelta | None = None
+    by_webhook: bool = False
 
 
 @dataclass
@@ -237,7 +239,10 @@ class Pipeline:
 
     def notify(self, window: Window) -> StageReport:
         """Decide whom to tell, at the window's end, and queue what is to be sent."""
-        return self._stage(Stage.NOTIFY, window, self._notify)
+        report = self._stage(Stage.NOTIFY, window, self._notify)
+        if report.ran and report.counts.get("renewed", 0) >= RENEWED_AT_ONCE:
+            self._renew_rest(window)
+        return report
 
     def deliver(self) -> DeliveryReport:
         """Send what is queued and due by the clock."""
@@ -328,7 +333,7 @@ class Pipeline:
             old = outdated(connection) if self.writing else []
             asked_for_help = new_contacts(self.warehouse.connection, connection, window.end)
         people = {trouble.subscriber_id for trouble in troubles} | set(waiting)
-        people |= {card.subscriber_id for card in cards} | {it.trouble.subscriber_id for it in old}
+        people |= {card.subscriber_id for card in cards}
         recipients = load_recipients(self.warehouse.connection, people)
         base = count_subscribers(self.warehouse.connection)
         regions = load_regions(self.warehouse.connection, {trouble.subscriber_id for trouble in troubles})
@@ -344,7 +349,10 @@ class Pipeline:
             save_traits(connection, decisions, recipients, regions)
             self.ledger.mark_decided(connection, troubles)
             followed = follow_up(connection, cards, recipients, window.end)
-            renewed = self._renew(connection, recipients, history, window.end)
+            renewed = self._renew(
+                connection, [*old[:RENEWED_AT_ONCE], *followed_now(connection, window.end)], window.end
+            )
+            note_told(connection, len(old) <= RENEWED_AT_ONCE, window.end)
             counts = {**reasons(decisions), "released": released.released, **odd}
             counts |= {"followed up": followed} if followed else {}
             counts |= {"renewed": renewed} if renewed else {}
@@ -352,15 +360,24 @@ class Pipeline:
 
         return apply
 
-    def _renew(
-        self, connection: Connection, recipients: Mapping[str, Recipient], history: History, now: datetime
-    ) -> int:
+    def _renew_rest(self, window: Window) -> None:
+        """Renew what one transaction would hold up others with for too long."""
+        with self.ledger.read() as connection:
+            rest = outdated(connection)
+        for start in range(0, len(rest), RENEWED_AT_ONCE):
+            with self.ledger.write() as connection:
+                self._renew(connection, rest[start : start + RENEWED_AT_ONCE], window.end)
+
+    def _renew(self, connection: Connection, keys: Sequence[str], now: datetime) -> int:
         """Let what people still read, or are about to, name the cause of now; return how many notices that changed."""
         if self.writing is None:
             return 0
-        found = [it for it in outdated(connection) if it.trouble.subscriber_id in recipients]
-        contexts = (_context(it, recipients, history, self.writing) for it in found)
-        return renew(connection, found, Sharing(self.writing.composer).compose_all(contexts), now)
+        found, brand = to_renew(connection, keys), self.writing.brand
+        people = load_recipients(self.warehouse.connection, {it.trouble.subscriber_id for it in found}) if found else {}
+        known = [it for it in found if it.trouble.subscriber_id in people]
+        contexts = (NoticeContext.of(it, people[it.trouble.subscriber_id], brand) for it in known)
+        rendered = Sharing(self.writing.composer).compose_all(contexts)
+        return renew(connection, known, rendered, now, by_webhook=self.sending.by_webhook)
 
     def _record(
         self,

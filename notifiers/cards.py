@@ -15,9 +15,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from incidents.ledger.among import among
 from incidents.ledger.schema import inbox, inbox_heads
 from notifiers.insert import insert_new
 
@@ -100,13 +101,58 @@ def update_card(
     The same words again change nothing. A card that says something new counts as unread and unseen until it is seen
     again; what is in `seen_time` stays, so that a follow-up mail can go by it.
     """
-    _lock_head(connection, subscriber_id)
-    this = and_(inbox.c.card_id == card_id, inbox.c.subscriber_id == subscriber_id)
-    said = connection.scalar(select(inbox.c.card).where(this))
-    if said is None or said == dict(card):
-        return False
-    _change(connection, subscriber_id, this, card=dict(card), version=inbox.c.version + 1, updated_time=now)
-    return True
+    return bool(update_cards(connection, [(subscriber_id, card_id, card)], now))
+
+
+def update_cards(
+    connection: Connection, cards: Sequence[tuple[str, str, Mapping[str, Any]]], now: datetime
+) -> dict[str, int]:
+    """Let many cards say something else, by a few statements for all of them.
+
+    Parameters
+    ----------
+    connection
+        In a transaction.
+    cards
+        For each the subscriber, its id, and what it says; see `update_card`.
+    now
+        Aware UTC.
+
+    Returns
+    -------
+    dict
+        The versions of those that changed, by id.
+    """
+    _lock_heads(connection, {subscriber_id for subscriber_id, _, _ in cards})
+    query = select(inbox).where(among(inbox.c.card_id, [card_id for _, card_id, _ in cards]))
+    known = {(row.subscriber_id, row.card_id): row for row in connection.execute(query)} if cards else {}
+    new = [
+        (known[whose, card_id], dict(card))
+        for whose, card_id, card in cards
+        if (whose, card_id) in known and known[whose, card_id].card != dict(card)
+    ]
+    if new:
+        connection.execute(_RAISE_HEAD, [{"whose": whose} for whose in sorted({row.subscriber_id for row, _ in new})])
+        connection.execute(_SAY, [{"of_card": row.card_id, "says": card, "at": now} for row, card in new])
+    return {row.card_id: row.version + 1 for row, _ in new}
+
+
+_RAISE_HEAD = (
+    update(inbox_heads).where(inbox_heads.c.subscriber_id == bindparam("whose")).values(change=inbox_heads.c.change + 1)
+)
+_SAY = (
+    update(inbox)
+    .where(inbox.c.card_id == bindparam("of_card"))
+    .values(
+        card=bindparam("says", type_=inbox.c.card.type),
+        version=inbox.c.version + 1,
+        updated_time=bindparam("at", type_=inbox.c.updated_time.type),
+        change=select(inbox_heads.c.change)
+        .where(inbox_heads.c.subscriber_id == inbox.c.subscriber_id)
+        .correlate(inbox)
+        .scalar_subquery(),
+    )
+)
 
 
 def mark_cards(connection: Connection, subscriber_id: str, card_ids: Collection[str], mark: Mark, now: datetime) -> int:
@@ -123,10 +169,17 @@ def mark_cards(connection: Connection, subscriber_id: str, card_ids: Collection[
 
 def _lock_head(connection: Connection, subscriber_id: str) -> None:
     """Let nobody else change this subscriber's cards until the transaction ends."""
+    _lock_heads(connection, {subscriber_id})
+
+
+def _lock_heads(connection: Connection, subscriber_ids: Collection[str]) -> None:
+    """Likewise of many, always in the same order, so that two who do so do not wait for each other."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(inbox_heads).values(subscriber_id=subscriber_id, change=0)
     as_it_is = {"change": inbox_heads.c.change}
-    connection.execute(statement.on_conflict_do_update(index_elements=["subscriber_id"], set_=as_it_is))
+    statement = insert(inbox_heads).on_conflict_do_update(index_elements=["subscriber_id"], set_=as_it_is)
+    rows = [{"subscriber_id": subscriber_id, "change": 0} for subscriber_id in sorted(subscriber_ids)]
+    if rows:
+        connection.execute(statement, rows)
 
 
 def _change(connection: Connection, subscriber_id: str, cards: ColumnElement[bool], **values: Any) -> int:  # noqa: ANN401

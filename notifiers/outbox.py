@@ -24,9 +24,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Column, ColumnElement, Connection, Row, case, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Row, bindparam, case, select, update
 
-from incidents.ledger.among import among
+from incidents.ledger.among import among, unindexed
 from incidents.ledger.schema import bodies, deliveries, notices, outbox
 from incidents.model import TroubleKind
 from notifiers.compose import Rendered
@@ -182,13 +182,32 @@ def enqueue(
     return inserted
 
 
-def reword(connection: Connection, notice_id: str, words: Rendered) -> bool:
-    """Let the messages of a notice that are queued say something else; return whether there are any."""
-    said = {name: getattr(words, name) for name in _WORDS}
-    row = {"body_key": words.body_key, "personal": dict(words.personal) or None, **said, "card": dict(words.card)}
-    _keep_bodies(connection, [row])
-    waiting = (outbox.c.notice_id == notice_id) & (outbox.c.state == State.QUEUED.value)
-    return connection.execute(update(outbox).where(waiting).values(row)).rowcount > 0
+def reword(connection: Connection, rendered: Mapping[str, Rendered]) -> set[str]:
+    """Let the queued messages of some notices, by notice_id, say something else; return the notices that have any."""
+    waiting = among(outbox.c.notice_id, rendered.keys()) & (unindexed(outbox.c.state) == State.QUEUED.value)
+    found = set(connection.scalars(select(outbox.c.notice_id).where(waiting)))
+    rows = [{**said_by(rendered[notice_id]), "of_notice": notice_id} for notice_id in sorted(found)]
+    _keep_bodies(connection, rows)
+    if rows:
+        connection.execute(_REWORD, rows)
+    return found
+
+
+_REWORD = update(outbox).where(
+    outbox.c.notice_id == bindparam("of_notice"), unindexed(outbox.c.state) == State.QUEUED.value
+)
+
+
+def said_by(words: Rendered) -> dict[str, Any]:
+    """Return the columns of `outbox` that hold some words."""
+    return {
+        "subject": words.subject,
+        "html": words.html,
+        "text": words.text,
+        "card": dict(words.card),
+        "body_key": words.body_key,
+        "personal": dict(words.personal) or None,
+    }
 
 
 def filled_card(words: Rendered) -> dict[str, Any]:
@@ -241,12 +260,7 @@ def _outbox_row(decision: Decision, words: Rendered, addresses: Mapping[str, str
         "stage": Stage.FIRST.value,
         "channel": decision.channel.value,
         "address": addresses[decision.trouble.subscriber_id] if by_mail else None,
-        "subject": words.subject,
-        "html": words.html,
-        "text": words.text,
-        "card": dict(words.card),
-        "body_key": words.body_key,
-        "personal": dict(words.personal) or None,
+        **said_by(words),
         "state": State.QUEUED.value,
         "attempts": 0,
         "queued_time": now,

@@ -90,7 +90,7 @@ def _read(connection: Connection, which: ColumnElement[bool]) -> list[Said]:
         select(notices, outbox.c.state, outbox.c.stage, outbox.c.channel.label("went"), outbox.c.queued_time)
         .add_columns(sent.label("sent_time"))
         .select_from(notices)
-        .outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id)
+        .outerjoin(outbox, (outbox.c.notice_id == notices.c.notice_id) & outbox.c.stage.in_(list(Stage)))
         .outerjoin(deliveries, deliveries.c.message_id == outbox.c.message_id)
         .where(which)
         .group_by(notices.c.notice_id, outbox.c.message_id)

@@ -201,6 +201,15 @@ message of the first stage has the notice's own id. Messages with the same `body
 `personal` puts in, so that one request may carry many: their words are in `bodies`, and empty here.
 """
 
+renewals = Table(
+    "renewals",
+    metadata,
+    Column("incident_id", String(64), ForeignKey("incidents.incident_id"), primary_key=True),
+    Column("cause", String(16), nullable=False),
+    Column("looks", Integer, nullable=False),
+)
+"""Which cause the readers of an incident's notices are being told by now, and how often all of them were looked at."""
+
 bodies = Table(
     "bodies",
     metadata,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from incidents.ledger.store import writing
 from notifiers.cards import put_card, update_card
@@ -38,12 +38,21 @@ class InApp:
     def send(self, *messages: Message) -> Receipt:
         """Insert the cards that are not there, and change those that messages are about: an end is no second card."""
         with writing(self.engine).begin() as connection:
-            for message in map(Message.filled, messages):
-                whose, card_id = message.subscriber_id, message.card_id or message.notice_id
-                is_new = put_card(connection, whose, card_id, message.card, message.queued_time)
-                if not is_new and message.card_id is not None:
-                    update_card(connection, whose, card_id, message.card, message.queued_time)
+            for message in messages:
+                keep(connection, message.filled())
         return Receipt()
 
     def finish(self) -> None:
         """Nothing to tidy up."""
+
+
+def keep(connection: Connection, message: Message) -> str:
+    """Insert a card that is not there, or change the one that its message is about; return the card's id.
+
+    The same message again changes nothing.
+    """
+    whose, card_id = message.subscriber_id, message.card_id or message.notice_id
+    is_new = put_card(connection, whose, card_id, message.card, message.queued_time)
+    if not is_new and message.card_id is not None:
+        update_card(connection, whose, card_id, message.card, message.queued_time)
+    return card_id

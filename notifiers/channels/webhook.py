@@ -1,7 +1,9 @@
 """Cards to a company's own systems, for its push, SMS or in-app centre: signed as Standard Webhooks.
 
-The id of a request is the message's key and never changes, so a receiver that heeds it shows each card once, however
-often it comes; a request without an answer is therefore sent again. Source: "Standard Webhooks" specification, 2023.
+The id of a request is the message's key and never changes, so a receiver that heeds it takes each message in once,
+however often it comes; a request without an answer is therefore sent again. What a card says, and in which version, is
+kept in the ledger as for our own inbox, before it is posted: a card that says something new comes again as an update
+with the same `card_id` and a higher version. Source: "Standard Webhooks" specification, 2023.
 """
 
 from __future__ import annotations
@@ -14,14 +16,18 @@ from typing import Any, ClassVar
 
 import httpx
 import orjson
+from sqlalchemy import Engine, Row, select
 from standardwebhooks import Webhook as Signer
 
+from incidents.ledger.schema import inbox
+from incidents.ledger.store import writing
 from notifiers.channels.contract import Receipt, one_by_one
+from notifiers.channels.in_app import keep
 from notifiers.channels.sendgrid import failure
 from notifiers.errors import Retryable
 from notifiers.outbox import Message
 
-EVENT = "notice.created"
+CREATED, UPDATED = "notice.created", "notice.updated"
 RECEIVER = "The webhook"
 
 
@@ -63,6 +69,8 @@ class Webhook:
         Where to, and what signs.
     client
         From `WebhookSettings.open_client`.
+    engine
+        Of the ledger, which knows what each card says.
     clock
         Now, aware UTC, for the signature.
     """
@@ -70,10 +78,15 @@ class Webhook:
     repeatable: ClassVar[bool] = True
 
     def __init__(
-        self, settings: WebhookSettings, client: httpx.Client, clock: Callable[[], datetime] = system_clock
+        self,
+        settings: WebhookSettings,
+        client: httpx.Client,
+        engine: Engine,
+        clock: Callable[[], datetime] = system_clock,
     ) -> None:
         self.settings = settings
         self.client = client
+        self.engine = engine
         self.clock = clock
 
     def bundle(self, messages: Sequence[Message]) -> list[list[Message]]:
@@ -83,7 +96,10 @@ class Webhook:
     def send(self, *messages: Message) -> Receipt:
         """Post a card; anything but a 2xx in time is a failure."""
         (message,) = messages
-        body = orjson.dumps(payload(message))
+        with writing(self.engine).begin() as connection:
+            card_id = keep(connection, message.filled())
+            card = connection.execute(select(inbox).where(inbox.c.card_id == card_id)).one()
+        body = orjson.dumps(payload(message, card))
         try:
             response = self.client.post(self.settings.url, content=body, headers=self._headers(message, body))
         except httpx.TransportError as error:
@@ -110,15 +126,25 @@ class Webhook:
         """Nothing to tidy up: the client belongs to whoever opened it."""
 
 
-def payload(message: Message) -> dict[str, Any]:
-    """Return what is posted: the card and whose it is by pseudonym; no address and no name."""
+def payload(message: Message, card: Row[Any]) -> dict[str, Any]:
+    """Return what is posted: the card and whose it is by pseudonym; no address and no name.
+
+    Parameters
+    ----------
+    message
+        What it is posted for.
+    card
+        The row of the ledger that holds the card as it is now.
+    """
     return {
-        "type": EVENT,
+        "type": CREATED if message.message_id == card.card_id else UPDATED,
         "timestamp": message.queued_time.isoformat(),
         "data": {
             "notice_id": message.notice_id,
+            "card_id": card.card_id,
+            "version": card.version,
             "subscriber_id": message.subscriber_id,
             "expires_time": message.expires_time and message.expires_time.isoformat(),
-            "card": message.filled().card,
+            "card": card.card,
         },
     }

@@ -64,7 +64,7 @@ def channel(request, engine, mailbox_folder, root, received):
             "in_app": lambda: InApp(engine),
             "mailbox": lambda: Mailbox(mailbox_folder, root / "templates"),
             "sendgrid": lambda: SendGrid(settings, client),
-            "webhook": lambda: Webhook(WebhookSettings("https://company.example/cards", ("d" * 32,)), client),
+            "webhook": lambda: Webhook(WebhookSettings("https://company.example/cards", ("d" * 32,)), client, engine),
         }[request.param]()
 
 

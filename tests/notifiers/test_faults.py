@@ -10,8 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from sqlalchemy import Engine, insert
 from standardwebhooks import Webhook as Verifier
 
+from incidents.ledger import schema
+from incidents.ledger.store import Ledger
 from notifiers.channels import SendGrid, SendGridSettings, Webhook, WebhookSettings
 from notifiers.errors import ChannelPaused, OutcomeUnknown, RateLimited, Refused, Retryable
 from notifiers.model import ChannelName
@@ -75,10 +78,23 @@ def mail(server) -> Iterator[SendGrid]:
         yield SendGrid(account, client)
 
 
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> Iterator[Engine]:
+    """A ledger whose only notice is the one that is sent here."""
+    folder = tmp_path_factory.mktemp("told")
+    with Ledger(f"sqlite:///{folder}/ledger.db", durable=False) as ledger:
+        schema.metadata.create_all(ledger.engine)
+        about = {"kind": "problem", "problem": "buffering", "cause": "service", "channel": "in_app", "episode": "e"}
+        row = {"notice_id": CARD.notice_id, "subscriber_id": CARD.subscriber_id, "decided_time": CARD.queued_time}
+        with ledger.write() as connection:
+            connection.execute(insert(schema.notices).values(row | about))
+        yield ledger.engine
+
+
 @pytest.fixture
-def webhook(server) -> Iterator[Webhook]:
+def webhook(server, told) -> Iterator[Webhook]:
     with httpx.Client(timeout=PATIENCE) as client:
-        yield Webhook(WebhookSettings(f"{server.url}/cards", (NEW, OLD)), client)
+        yield Webhook(WebhookSettings(f"{server.url}/cards", (NEW, OLD)), client, told)
 
 
 def sentence(value) -> str:
@@ -105,7 +121,7 @@ def test_a_server_whose_certificate_nobody_vouches_for_gets_nothing(tmp_path, ma
             with pytest.raises(Retryable, match="not reached"):
                 SendGrid(mail.settings, client).send(MAIL)
             with pytest.raises(Retryable, match="did not answer"):
-                Webhook(replace(webhook.settings, url=server.url), client).send(CARD)
+                Webhook(replace(webhook.settings, url=server.url), client, webhook.engine).send(CARD)
         assert server.received == []
 
 
@@ -119,6 +135,8 @@ def test_the_receiver_can_verify_with_either_secret_and_learns_no_address_or_nam
         "timestamp": "2026-03-09T00:00:00+00:00",
         "data": {
             "notice_id": "abcdefghijkl2345",
+            "card_id": "abcdefghijkl2345",
+            "version": 1,
             "subscriber_id": "u-1",
             "expires_time": None,
             "card": {"title": "Hello you"},
