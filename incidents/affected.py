@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 RUNNING_US = 5 * 60 * 1_000_000
 """A session heard of so lately is going on, as far as one knows."""
-TO_COME_MS = 30 * 60 * 1_000
+TO_COME_MS = 20 * 60 * 1_000
 """How much longer a session that goes on is taken to last, and well: a stall in its first minutes is a part of it."""
 SLOW_STARTS = 2
 """One slow start is an annoyance; two are a problem."""
