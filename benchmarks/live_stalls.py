@@ -32,8 +32,8 @@ from detectors.live import RULE, AlarmRule, LiveAlarm, LiveWatch, causes_at
 BEFORE, AFTER = 10, 2
 """Minutes before the mark, if stalls had risen, and after it, in which an alarm is in time."""
 GRID = {
-    "per_bit": (0.005, 0.0075, 0.01, 0.015, 0.02),
-    "per_cohort": (0.1, 0.15, 0.2),
+    "per_bit": (0.0025, 0.005, 0.01, 0.015, 0.02),
+    "per_cohort": (0.15, 0.2, 0.25),
 }
 RULE_GRID = {"nats": (8.0, 10.0, 15.0), "share": (0.002, 0.003, 0.005), "rate": (0.02, 0.03, 0.05)}
 UNMARKED_COST = 0.05

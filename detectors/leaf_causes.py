@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from detectors.leaf_cohorts import Cohort, LeafCohorts
-from detectors.leaf_rates import MOST_RATE, UsualRates, log_beta_binomial, log_struck
+from detectors.leaf_cohorts import Cohort, LeafCohorts, distinct
+from detectors.leaf_rates import MOST_RATE, PastCounts, UsualRates, log_beta_binomial, log_struck
 from detectors.observations import MISSING
 
 Array = NDArray[np.float64]
@@ -36,6 +37,8 @@ STARTS = 6
 """Cohorts from which sets of cohorts are grown."""
 MOST_TOGETHER = 4
 """Cohorts that a cause may have."""
+ALWAYS_LEAD = 2
+"""Causes that are compared with the same leaves merged, however far the second is behind."""
 _TIE = 1e-9
 
 
@@ -61,16 +64,19 @@ class CausePrices:
         Nats up to which a leaf's evidence counts nearly in full.
     least_excess, least_rate, least_gain
         Shares of the first cohort's excess, of its excess per viewer and of its gain that a further one must have.
+    margins
+        How far behind the best score a cause may be and still lead, averaged over, see `rank_causes`.
     """
 
     per_bit: float = 0.01
-    per_cohort: float = 0.15
+    per_cohort: float = 0.2
     powers: tuple[float, ...] = (0.3, 0.5, 0.7)
     chances: tuple[float, ...] = (1e-12, 1e-20, 1e-30)
     in_full: float = 1.0
     least_excess: float = 0.1
-    least_rate: float = 0.3
+    least_rate: float = 0.25
     least_gain: float = 0.05
+    margins: tuple[float, ...] = (0.1, 0.2, 0.3)
 
 
 PRICES = CausePrices()
@@ -140,15 +146,36 @@ def naming_bits(cohorts: LeafCohorts, seen: Array) -> Array:
 
 @dataclass(frozen=True)
 class MinuteCounts:
-    """A minute's stalled and all viewers of each leaf, shape (leaves,), what is due, and which leaves are explained.
+    """A minute's stalled and all viewers of leaves, shape (leaves,), the minutes before, and what is explained.
 
     A leaf that another cause explains cannot speak for a cause, only against it. With None no leaf is explained.
     """
 
     struck: Array
     seen: Array
-    usual: UsualRates
+    past: PastCounts
     explained: Mask | None = None
+
+    @cached_property
+    def usual(self) -> UsualRates:
+        """What is due of each leaf."""
+        return self.past.usual(self.struck, self.seen)
+
+    def merged(self, place: NDArray[np.int64]) -> MinuteCounts:
+        """Return the counts as if leaves with the same `place`, shape (leaves,), had not been told apart.
+
+        Where such leaves disagree, they say less together. Their counts are divided by the dispersion, Pearson's
+        chi-square of the parts over its degrees of freedom, shrunk to one as by one degree more, and never below
+        (quasi-likelihood, McCullagh and Nelder 1989). So a few small leaves that are struck by themselves do not
+        speak for all they are merged with.
+        """
+        struck, seen = np.bincount(place, self.struck), np.bincount(place, self.seen)
+        rate = ((struck + 0.5) / (seen + 1))[place]
+        squares = (self.struck - self.seen * rate) ** 2 / np.maximum(self.seen * rate * (1 - rate), _TIE)
+        parts = np.maximum(np.bincount(place, self.seen > 0), 1)
+        dispersion = np.maximum((1 + np.bincount(place, squares)) / parts, 1)
+        explained = None if self.explained is None else np.bincount(place, self.explained) > 0
+        return MinuteCounts(struck / dispersion, seen / dispersion, self.past.merged(place), explained)
 
 
 def rank_causes(
@@ -161,6 +188,10 @@ def rank_causes(
     cause of several cohorts is grown from each of the best: cohorts of the same attributes, which cannot overlap, join
     while each pays its price. That a cause's cohorts have the same attributes is the usual assumption in root cause
     localisation (Li et al. 2019, Squeeze).
+
+    Then they are ranked anew, with leaves merged that differ only in attributes that no leading cause names: splitting
+    a leaf by what does not matter would count it more than once. Which causes lead is not known sharply, so shares are
+    averaged over some margins behind the best. What needs other attributes keeps its share.
 
     Parameters
     ----------
@@ -176,57 +207,94 @@ def rank_causes(
     if not len(cohorts) or not any(minute.seen.any() for minute in minutes):
         return []
     share, excess, viewers = np.mean([_minute_parts(cohorts, minute, prices) for minute in minutes], axis=0)
-    viewed = np.mean([minute.seen for minute in minutes], axis=0)
-    score = share - prices.per_bit * naming_bits(cohorts, viewed) - prices.per_cohort
-    score = np.where(excess > 0, np.round(score / _TIE) * _TIE, -np.inf)
-    order = np.lexsort((-viewers, cohorts.sizes, -score))
-    order = order[np.isfinite(score[order])]
-    found: dict[tuple[int, ...], float] = {(n,): float(score[n]) for n in map(int, order[:most])}
-    field = _Field(cohorts, score, excess, excess / np.maximum(viewers, 1), order)
-    for start in map(int, order[:STARTS]):
-        found |= field.grown(start, prices)
-    best = sorted(found.items(), key=lambda item: (-item[1], len(item[0])))[:most]
-    return [_cause(cohorts, numbers, score, float(excess[list(numbers)].sum())) for numbers, score in best]
+    cost = prices.per_bit * naming_bits(cohorts, np.mean([minute.seen for minute in minutes], axis=0))
+    field = _Field(cohorts, excess, viewers, cost + prices.per_cohort, prices)
+    found = field.best(share, most)
+    merged = {named: _merged_share(cohorts, minutes, prices, named, share) for named in set(field.leading(found))}
+    if merged:
+        found = field.best(np.mean([merged[named] for named in field.leading(found)], axis=0), most)
+    return [_cause(cohorts, numbers, score, float(excess[list(numbers)].sum())) for numbers, score in found]
 
 
 def _minute_parts(cohorts: LeafCohorts, minute: MinuteCounts, prices: CausePrices) -> Array:
     """Return the share of the evidence, the excess and the viewers of each cohort in a minute, shape (3, cohorts)."""
-    gains = leaf_gains(minute.struck, minute.seen, minute.usual, prices)
-    left = np.ones(len(minute.seen), bool)
-    if minute.explained is not None:
-        left = ~minute.explained
-        gains = np.where(left[:, None], gains, np.minimum(gains, 0))
-    totals = np.maximum(gains.max(axis=2), 0).sum(axis=1)
-    shares = [cohorts.sums(gain).max(axis=1) / max(total, _TIE) for gain, total in zip(gains, totals, strict=True)]
+    left = np.ones(len(minute.seen)) if minute.explained is None else ~minute.explained
     excess = cohorts.sums((minute.struck - minute.seen * minute.usual.rate) * left)
-    return np.array([np.mean(shares, axis=0), excess, cohorts.sums(minute.seen * left)])
+    leaf = np.arange(len(minute.seen))
+    return np.array([_share(cohorts, minute, prices, leaf), excess, cohorts.sums(minute.seen * left)])
+
+
+def _share(cohorts: LeafCohorts, minute: MinuteCounts, prices: CausePrices, place: NDArray[np.int64]) -> Array:
+    """Return the share of a minute's evidence that each cohort explains; `place` is the number of each leaf's count."""
+    gains = leaf_gains(minute.struck, minute.seen, minute.usual, prices)
+    if minute.explained is not None:
+        gains = np.where(minute.explained[:, None], np.minimum(gains, 0), gains)
+    totals = np.maximum(gains.max(axis=2), 0).sum(axis=1)
+    parts = (gains / np.bincount(place)[:, None])[:, place]
+    shares = [cohorts.sums(part).max(axis=1) / max(total, _TIE) for part, total in zip(parts, totals, strict=True)]
+    return np.asarray(np.mean(shares, axis=0))
+
+
+def _merged_share(
+    cohorts: LeafCohorts, minutes: Sequence[MinuteCounts], prices: CausePrices, named: tuple[int, ...], share: Array
+) -> Array:
+    """Return the shares with leaves told apart by some attributes only, and `share` where a cohort has others."""
+    if len(named) == len(cohorts.attributes):
+        return share
+    shares = []
+    for minute in minutes:
+        explained = np.zeros(len(minute.seen), bool) if minute.explained is None else minute.explained
+        place = distinct(np.column_stack([cohorts.leaves[:, named], explained]))[1]
+        shares.append(_share(cohorts, minute.merged(place), prices, place))
+    within = np.array([set(subset) <= set(named) for subset in cohorts.subsets])[cohorts.subset_of]
+    return np.where(within, np.mean(shares, axis=0), share)
 
 
 @dataclass(frozen=True)
 class _Field:
-    """Every cohort's score, excess and excess per viewer, and the order of scores."""
+    """Every cohort's excess, viewers and price, by which causes are put together."""
 
     cohorts: LeafCohorts
-    score: Array
     excess: Array
-    rate: Array
-    order: NDArray[np.int64]
+    viewers: Array
+    price: Array
+    prices: CausePrices
 
-    def grown(self, start: int, prices: CausePrices) -> dict[tuple[int, ...], float]:
+    def best(self, share: Array, most: int) -> list[tuple[tuple[int, ...], float]]:
+        """Return the best causes by the cohorts' shares of the evidence, each as its cohorts' numbers, and scores."""
+        score = np.where(self.excess > 0, np.round((share - self.price) / _TIE) * _TIE, -np.inf)
+        order = np.lexsort((-self.viewers, self.cohorts.sizes, -score))
+        order = order[np.isfinite(score[order])]
+        found: dict[tuple[int, ...], float] = {(n,): float(score[n]) for n in map(int, order[:most])}
+        for start in map(int, order[:STARTS]):
+            found |= self._grown(start, score, order)
+        return sorted(found.items(), key=lambda item: (-item[1], len(item[0])))[:most]
+
+    def leading(self, found: Sequence[tuple[tuple[int, ...], float]]) -> list[tuple[int, ...]]:
+        """Return for each margin the attributes that causes name which lead: the best two, and those within it."""
+        subsets = [self.cohorts.subsets[self.cohorts.subset_of[numbers[0]]] for numbers, _ in found]
+        behind = [found[0][1] - score if place >= ALWAYS_LEAD else 0.0 for place, (_, score) in enumerate(found)]
+        return [
+            tuple(sorted({a for subset, gap in zip(subsets, behind, strict=True) if gap <= margin for a in subset}))
+            for margin in (self.prices.margins if found else ())
+        ]
+
+    def _grown(self, start: int, score: Array, order: NDArray[np.int64]) -> dict[tuple[int, ...], float]:
         """Return the causes that grow from one cohort, with their scores."""
         together: tuple[int, ...] = (start,)
-        total, found = float(self.score[start]), {}
-        for number in map(int, self._joinable(start, prices)):
-            together, total = (*together, number), total + float(self.score[number])
+        total, found = float(score[start]), {}
+        for number in map(int, self._joinable(start, score, order)):
+            together, total = (*together, number), total + float(score[number])
             found[tuple(sorted(together))] = total
         return found
 
-    def _joinable(self, start: int, prices: CausePrices) -> NDArray[np.int64]:
-        alike = self.order[self.cohorts.subset_of[self.order] == self.cohorts.subset_of[start]]
+    def _joinable(self, start: int, score: Array, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        alike = order[self.cohorts.subset_of[order] == self.cohorts.subset_of[start]]
         alike = alike[alike != start]
-        pays = self.score[alike] > prices.least_gain * self.score[start] - prices.per_cohort
-        matters = self.excess[alike] >= prices.least_excess * self.excess[start]
-        matters &= self.rate[alike] >= prices.least_rate * self.rate[start]
+        pays = score[alike] > self.prices.least_gain * score[start] - self.prices.per_cohort
+        matters = self.excess[alike] >= self.prices.least_excess * self.excess[start]
+        rate = self.excess / np.maximum(self.viewers, 1)
+        matters &= rate[alike] >= self.prices.least_rate * rate[start]
         return np.asarray(alike[pays & matters][: MOST_TOGETHER - 1])
 
 

@@ -64,7 +64,7 @@ class LeafCohorts:
             known = np.flatnonzero((columns != MISSING).all(axis=1))
             if not len(known):
                 continue
-            first, inverse = _groups(columns[known])
+            first, inverse = distinct(columns[known])
             places.append(inverse + count)
             rows.append(known)
             subset_of.append(np.full(len(first), number))
@@ -116,7 +116,7 @@ def holds_any(leaves: Codes, cohorts: tuple[Cohort, ...]) -> Mask:
     return inside
 
 
-def _groups(columns: Codes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def distinct(columns: Codes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return an example of each distinct row, and which one each row is."""
     key = np.zeros(len(columns), np.int64)
     for column in columns.T:

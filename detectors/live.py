@@ -15,18 +15,12 @@ from numpy.typing import NDArray
 
 from detectors.leaf_causes import PRICES, Cause, CausePrices, MinuteCounts, rank_causes
 from detectors.leaf_cohorts import LeafCohorts, holds_any
-from detectors.leaf_rates import UsualRates, log_beta_binomial, log_struck, typical_rate, usual_rates
+from detectors.leaf_rates import PastCounts, UsualRates, log_beta_binomial, log_struck
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-RATE_WEIGHT = 30.0
-"""Viewers that everyone's rate counts for in a leaf's own: a few minutes of a small leaf."""
-WANDER = 5e-4
-"""Correlation of a leaf's viewers within a minute before its past is seen: it doubles the variance of 2,000 viewers."""
 MEMORY_MINUTES = 30
-FIRST_STRENGTH = 20.0
-"""How sure the first minute of a stream is of what is usual, as a Beta's sum of parameters: hardly."""
 EFFECTS = np.array([0.008, 0.015, 0.03, 0.05, 0.08, 0.12, 0.18, 0.26, 0.36, 0.5, 0.65, 0.8])
 """Effects tried by the alarm, as in `detectors.leaf_causes`."""
 RESPONDING = 0.95
@@ -72,7 +66,7 @@ class AlarmRule:
     rate: float = 0.03
     worse: float = 3.0
     warm_minutes: int = 2
-    quiet_minutes: int = 10
+    quiet_minutes: int = 3
     correction_minutes: int = 2
 
 
@@ -84,7 +78,7 @@ class LiveAlarm:
     """An alarm: the minute's number in which it was raised, its nats then, and its causes as now named, best first.
 
     `last_struck` is the last minute with evidence, `excess` the most stalled viewers above what was due so far, and
-    `usual` is what was due when it was raised: what came later may hold the fault itself.
+    `past` are the minutes before it was raised: what came later may hold the fault itself.
     """
 
     minute: int
@@ -92,19 +86,11 @@ class LiveAlarm:
     causes: list[Cause]
     last_struck: int
     excess: float
-    usual: UsualRates
+    past: PastCounts
 
     def holds(self, cohorts: LeafCohorts) -> Mask:
         """Return which leaves the first cause explains."""
         return holds_any(cohorts.leaves, self.causes[0].cohorts if self.causes else ())
-
-
-def usual_of(past_struck: Array, past_seen: Array, struck_now: Array, seen_now: Array) -> UsualRates:
-    """Return what is due of each leaf in a minute; without any past, from what most leaves do in the minute itself."""
-    if past_seen.any():
-        return usual_rates(past_struck, past_seen, weight=RATE_WEIGHT, wander=WANDER)
-    rate = np.full(len(seen_now), typical_rate(struck_now[None], seen_now[None]))
-    return UsualRates(rate, np.full(len(seen_now), FIRST_STRENGTH))
 
 
 def leaf_evidence(struck: Array, seen: Array, usual: UsualRates) -> Array:
@@ -149,12 +135,12 @@ class LiveWatch:
         An alarm is changed in place while its name may be corrected.
         """
         self.minute += 1
-        usual = self._usual(struck, seen)
+        past = self._past(len(seen))
         self._struck.append(struck)
         self._seen.append(seen)
         if self.minute < self.rule.warm_minutes or not len(self.cohorts):
             return []
-        now = _Minute(self.cohorts, struck, seen, usual, self.rule)
+        now = _Minute(self.cohorts, MinuteCounts(struck, seen, past), self.rule)
         if not self.open and not now.matters(now.everyone).any():
             return []
         worse = [alarm for alarm in list(self.open) if self._follow(alarm, now)]
@@ -163,16 +149,15 @@ class LiveWatch:
         left = self._unexplained()
         return [self._alarm(now, left)] if now.most_surprising(left) >= self.rule.nats else []
 
-    def _usual(self, struck: Array, seen: Array) -> UsualRates:
-        shape = (len(self._seen), len(seen))
-        past_struck, past_seen = np.array(self._struck).reshape(shape), np.array(self._seen).reshape(shape)
-        return usual_of(past_struck, past_seen, struck, seen)
+    def _past(self, leaves: int) -> PastCounts:
+        shape = (len(self._seen), leaves)
+        return PastCounts(np.array(self._struck).reshape(shape), np.array(self._seen).reshape(shape))
 
     def _alarm(self, now: _Minute, left: Mask) -> LiveAlarm:
         """Open an alarm for what is left unexplained."""
-        causes = rank_causes(self.cohorts, [now.counts(left)], self.prices)
+        causes = rank_causes(self.cohorts, [replace(now.counts, explained=~left)], self.prices)
         excess = causes[0].excess if causes else 0.0
-        alarm = LiveAlarm(self.minute, now.most_surprising(left), causes, self.minute, excess, now.usual)
+        alarm = LiveAlarm(self.minute, now.most_surprising(left), causes, self.minute, excess, now.counts.past)
         self.open.append(alarm)
         return alarm
 
@@ -201,10 +186,10 @@ class LiveWatch:
 
     def _correct(self, alarm: LiveAlarm, now: _Minute) -> None:
         """Name an alarm by this minute, if it shows more of the same, by what was usual when the alarm was raised."""
-        left, then = self._unexplained(but=alarm), replace(now, usual=alarm.usual)
+        left, then = self._unexplained(but=alarm), replace(now, counts=replace(now.counts, past=alarm.past))
         if then.most_surprising(left) < self.rule.nats:
             return
-        causes = rank_causes(self.cohorts, [then.counts(left)], self.prices)
+        causes = rank_causes(self.cohorts, [replace(then.counts, explained=~left)], self.prices)
         held, new = alarm.holds(self.cohorts), holds_any(self.cohorts.leaves, causes[0].cohorts if causes else ())
         if not causes or then.excess(new & left) <= alarm.excess:
             return
@@ -217,29 +202,23 @@ class _Minute:
     """A minute's counts and the evidence in them."""
 
     cohorts: LeafCohorts
-    struck: Array
-    seen: Array
-    usual: UsualRates
+    counts: MinuteCounts
     rule: AlarmRule
 
     @property
     def everyone(self) -> Mask:
         """All leaves."""
-        return np.ones(len(self.seen), bool)
+        return np.ones(len(self.counts.seen), bool)
 
     @cached_property
     def evidence(self) -> Array:
         """Each leaf's nats for each effect."""
-        return leaf_evidence(self.struck, self.seen, self.usual)
+        return leaf_evidence(self.counts.struck, self.counts.seen, self.counts.usual)
 
     @cached_property
     def above(self) -> Array:
         """Stalled viewers of each leaf above what was due."""
-        return self.struck - self.seen * self.usual.rate
-
-    def counts(self, left: Mask) -> MinuteCounts:
-        """Return the counts, some leaves left unexplained."""
-        return MinuteCounts(self.struck, self.seen, self.usual, ~left)
+        return self.counts.struck - self.counts.seen * self.counts.usual.rate
 
     def excess(self, leaves: Mask) -> float:
         """Return the stalled viewers of some leaves above what was due."""
@@ -251,8 +230,8 @@ class _Minute:
 
     def matters(self, leaves: Mask) -> Mask:
         """Return of which cohorts the excess within some leaves has substance."""
-        excess, viewers = self.cohorts.sums(self.above * leaves), self.cohorts.sums(self.seen * leaves)
-        least = max(self.rule.viewers, self.rule.share * float(self.seen.sum()))
+        excess, viewers = self.cohorts.sums(self.above * leaves), self.cohorts.sums(self.counts.seen * leaves)
+        least = max(self.rule.viewers, self.rule.share * float(self.counts.seen.sum()))
         return np.asarray((excess >= least) & (excess >= self.rule.rate * viewers))
 
     def most_surprising(self, leaves: Mask) -> float:
@@ -269,5 +248,5 @@ def causes_at(
 ) -> list[Cause]:
     """Rank the causes of a given minute by it and those before, best first; counts have the shape (minutes, leaves)."""
     first = max(0, minute - MEMORY_MINUTES)
-    usual = usual_of(struck[first:minute], seen[first:minute], struck[minute], seen[minute])
-    return rank_causes(cohorts, [MinuteCounts(struck[minute], seen[minute], usual)], prices)
+    past = PastCounts(struck[first:minute], seen[first:minute])
+    return rank_causes(cohorts, [MinuteCounts(struck[minute], seen[minute], past)], prices)

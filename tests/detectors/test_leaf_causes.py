@@ -12,7 +12,7 @@ from scipy.special import comb
 
 from detectors.leaf_causes import MinuteCounts, rank_causes
 from detectors.leaf_cohorts import Cohort, LeafCohorts, holds, holds_any
-from detectors.leaf_rates import UsualRates, log_beta_binomial, typical_rate, usual_rates
+from detectors.leaf_rates import PastCounts, log_beta_binomial, typical_rate, usual_rates
 from detectors.observations import MISSING
 
 LEAVES = np.array(list(product(range(3), range(4), range(2))), np.int32)
@@ -30,8 +30,11 @@ def counts(*struck: Cohort, seed: int = 1, minutes: int = 8, effect: float = 0.3
 
 
 def first_of(leaves: np.ndarray, struck: np.ndarray, seen: np.ndarray) -> set[Cohort]:
-    usual = usual_rates(struck[:-1], seen[:-1], weight=30, wander=5e-4)
-    return set(rank_causes(LeafCohorts(leaves), [MinuteCounts(struck[-1], seen[-1], usual)])[0].cohorts)
+    return set(rank_causes(LeafCohorts(leaves), [last_of(struck, seen)])[0].cohorts)
+
+
+def last_of(struck: np.ndarray, seen: np.ndarray) -> MinuteCounts:
+    return MinuteCounts(struck[-1], seen[-1], PastCounts(struck[:-1], seen[:-1]))
 
 
 @pytest.mark.parametrize(
@@ -66,8 +69,7 @@ def test_one_leaf_struck_by_chance_does_not_change_the_name() -> None:
 
 
 def minute(cohort: Cohort, seed: int = 3) -> MinuteCounts:
-    struck, seen = counts(cohort, seed=seed)
-    return MinuteCounts(struck[-1], seen[-1], usual_rates(struck[:-1], seen[:-1], weight=30, wander=5e-4))
+    return last_of(*counts(cohort, seed=seed))
 
 
 def test_minutes_together_name_what_one_alone_does_not() -> None:
@@ -83,11 +85,64 @@ def test_a_minute_counted_twice_changes_nothing() -> None:
     assert [cause.score for cause in once] == pytest.approx([cause.score for cause in twice])
 
 
+def split_counts(strays: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return leaves split by a fourth attribute, of which one value has most viewers, and their counts.
+
+    Value 2 of the second attribute is struck where the third is 1. Where it is 0, only small leaves are, by themselves.
+    """
+    rng = np.random.default_rng(seed)
+    leaves = np.array(list(product(range(3), range(4), range(2), range(8))), np.int32)
+    share = np.where(leaves[:, 3] == 0, 0.8, 0.2 / 7)
+    seen = np.tile((rng.integers(500, 3000, 24).repeat(8) * share).round(), (8, 1))
+    chance = np.full(seen.shape, RATE)
+    chance[-1, holds(leaves, ((1, 2), (2, 1)))] += 0.3
+    chance[-1, holds(leaves, ((1, 2), (2, 0))) & (leaves[:, 3] > 0) & (leaves[:, 3] <= strays)] = 0.25
+    return leaves, rng.binomial(seen.astype(int), chance).astype(float), seen
+
+
+@pytest.mark.parametrize("strays", [0, 4, 7])
+@pytest.mark.parametrize("seed", range(3))
+def test_leaves_split_by_what_does_not_matter_do_not_outvote_a_large_one(strays: int, seed: int) -> None:
+    assert first_of(*split_counts(strays, seed)) == {((1, 2), (2, 1))}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_leaves_struck_by_themselves_do_not_speak_for_all_they_are_merged_with(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    leaves = np.array(list(product(range(3), range(4), range(2), range(12))), np.int32)
+    seen = np.tile(rng.integers(20, 200, len(leaves)), (8, 1)).astype(float)
+    chance = np.full(seen.shape, RATE)
+    chance[-1, holds(leaves, ((1, 2), (2, 1)))] += 0.12
+    chance[-1, rng.choice(np.flatnonzero(~holds(leaves, ((1, 2), (2, 1)))), 25, replace=False)] += 0.15
+    struck = rng.binomial(seen.astype(int), chance).astype(float)
+    assert first_of(leaves, struck, seen) == {((1, 2), (2, 1))}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 500), st.integers(0, 2)), min_size=1, max_size=12))
+def test_merged_counts_keep_their_rate_and_say_no_more_than_their_sum(rows: list[tuple[int, int, int]]) -> None:
+    struck, fine, place = np.array(rows, float).T
+    place = np.unique(place, return_inverse=True)[1]
+    none = np.zeros((0, len(rows)))
+    merged = MinuteCounts(struck, struck + fine, PastCounts(none, none)).merged(place)
+    seen = np.bincount(place, struck + fine)
+    assert (merged.seen <= seen + 1e-9).all()
+    assert merged.struck * seen == pytest.approx(np.bincount(place, struck) * merged.seen)
+
+
+def test_merged_leaves_that_agree_add_up_and_others_say_less() -> None:
+    none, seen = np.zeros((0, 4)), np.full(4, 100.0)
+    alike, unlike = np.full(4, 10.0), np.array([0.0, 40, 0, 0])
+    whole = [MinuteCounts(k, seen, PastCounts(none, none)).merged(np.zeros(4, int)).seen[0] for k in (alike, unlike)]
+    assert whole[0] == 400
+    assert whole[1] < 400 / 10
+
+
 def test_an_explained_leaf_speaks_only_against_a_cause() -> None:
     found = minute(((1, 2), (2, 1)))
-    explained = MinuteCounts(found.struck, found.seen, found.usual, holds(LEAVES, ((2, 0),)))
+    explained = MinuteCounts(found.struck, found.seen, found.past, holds(LEAVES, ((2, 0),)))
     assert rank_causes(LeafCohorts(LEAVES), [explained])[0].cohorts == (((1, 2), (2, 1)),)
-    struck = MinuteCounts(found.struck, found.seen, found.usual, holds(LEAVES, ((1, 2),)))
+    struck = MinuteCounts(found.struck, found.seen, found.past, holds(LEAVES, ((1, 2),)))
     assert all(((1, 2), (2, 1)) not in cause.cohorts for cause in rank_causes(LeafCohorts(LEAVES), [struck]))
 
 
@@ -128,10 +183,10 @@ def test_many_attributes_are_tried_only_a_few_at_a_time() -> None:
 
 
 def test_without_viewers_or_cohorts_nothing_is_named() -> None:
-    usual = UsualRates(np.full(len(LEAVES), RATE), np.full(len(LEAVES), 100.0))
     nobody = np.zeros(len(LEAVES))
-    assert rank_causes(LeafCohorts(LEAVES), [MinuteCounts(nobody, nobody, usual)]) == []
-    assert rank_causes(LeafCohorts(LEAVES[:, :0]), [MinuteCounts(nobody, nobody + 5, usual)]) == []
+    past = PastCounts(nobody[None], nobody[None])
+    assert rank_causes(LeafCohorts(LEAVES), [MinuteCounts(nobody, nobody, past)]) == []
+    assert rank_causes(LeafCohorts(LEAVES[:, :0]), [MinuteCounts(nobody, nobody + 5, past)]) == []
     assert rank_causes(LeafCohorts(LEAVES), []) == []
 
 

@@ -52,9 +52,10 @@ def test_what_gets_much_worse_is_raised_again() -> None:
     assert [alarm.minute for alarm in found] == [10, 16]
 
 
-def test_after_quiet_minutes_the_same_fault_is_raised_again() -> None:
-    found = alarms(*stream((BITRATE, 8, 9, 0.2), (BITRATE, 25, 26, 0.2), minutes=30))
-    assert [alarm.minute for alarm in found] == [8, 25]
+@pytest.mark.parametrize(("again", "raised"), [(11, [8]), (13, [8, 13]), (25, [8, 25])])
+def test_after_quiet_minutes_the_same_fault_is_raised_again(again: int, raised: list[int]) -> None:
+    found = alarms(*stream((BITRATE, 8, 9, 0.2), (BITRATE, again, again + 1, 0.2), minutes=30))
+    assert [alarm.minute for alarm in found] == raised
 
 
 def test_the_name_is_corrected_by_a_minute_that_shows_more() -> None:
