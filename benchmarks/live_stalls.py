@@ -6,7 +6,8 @@ watch alarm in time, how often without need, and what does it name? `first_unmar
 case counts as alarmed, the first in time, names exactly the true cause first, not later than two minutes after it was
 raised. `first_strict` asks the same of the very first alarm of a case, also where that is about something else, long
 before the mark. Beside it stand simpler methods on the same cases.
-With ``--tune`` the few constants of the ranking are chosen without the channel that is tested, channel by channel.
+With ``--tune`` the few constants are chosen without the channel that is tested, channel by channel: prices by how
+clearly the true cause leads, the alarm's rule by cases.
 """
 
 from __future__ import annotations
@@ -32,10 +33,14 @@ from detectors.live import RULE, AlarmRule, LiveAlarm, LiveWatch, causes_at
 BEFORE, AFTER = 10, 2
 """Minutes before the mark, if stalls had risen, and after it, in which an alarm is in time."""
 GRID = {
-    "per_bit": (0.0025, 0.005, 0.01, 0.015, 0.02),
-    "per_cohort": (0.15, 0.2, 0.25),
+    "per_bit": (0.005, 0.0075, 0.01, 0.015, 0.02),
+    "per_cohort": (0.1, 0.15, 0.2, 0.25),
 }
 RULE_GRID = {"nats": (8.0, 10.0, 15.0), "share": (0.002, 0.003, 0.005), "rate": (0.02, 0.03, 0.05)}
+CLEAR = 0.05
+"""Margin of scores between the true and the best other cause that is worth something in the choice of the prices."""
+UNLISTED = -0.3
+"""Score of a true cause that is not among those ranked."""
 UNMARKED_COST = 0.05
 """What an alarm without need costs in the choice of the rule, in missed cases."""
 
@@ -70,6 +75,17 @@ def told(case: Case, ranked: Sequence[Named]) -> Told:
     truth = case.truth or frozenset()
     overlap = case.jaccard(ranked[0], truth) if ranked else 0.0
     return Told(list(ranked[:1]) == [truth], truth in ranked[:5], overlap >= 0.5)
+
+
+def log_chance(case: Case, causes: Sequence[Cause]) -> float:
+    """Return how well a ranking separates the true cause from the others, as the log of a logistic of the margin.
+
+    Unlike the count of those ranked first it does not jump from setting to setting, so a choice by it is steadier.
+    """
+    scores = {True: UNLISTED, False: 0.0}
+    for name, cause in zip(reversed(_names(case, causes)), reversed(causes), strict=True):
+        scores[name == case.truth] = cause.score
+    return -float(np.log1p(np.exp((scores[False] - scores[True]) / CLEAR)))
 
 
 def watch(case: Case, rule: AlarmRule = RULE) -> list[LiveAlarm]:
@@ -215,9 +231,13 @@ def _tuned(cases: Sequence[Case], rows: list[list[str]]) -> dict[str, float]:
     if not cases:
         return {}
     tried = [replace(PRICES, per_bit=bit, per_cohort=cohort) for bit, cohort in product(*GRID.values())]
-    judged = [[told(case, ours(case, case.mark or 0, prices)) for case in cases] for prices in tried]
-    chosen = _left_out(cases, [[j.first + 0.2 * (j.first_five + j.jaccard_half) for j in run] for run in judged])
+    ranked = [[causes_at(c.cohorts, c.struck, c.seen, c.mark or 0, prices) for c in cases] for prices in tried]
+    judged = [[told(c, _names(c, r)) for c, r in zip(cases, run, strict=True)] for run in ranked]
+    counted = [[j.first + 0.2 * (j.first_five + j.jaccard_half) for j in run] for run in judged]
+    by_count = _left_out(cases, counted)
+    chosen = _left_out(cases, [[log_chance(c, r) for c, r in zip(cases, run, strict=True)] for run in ranked])
     named = [judged[best][number] for number, best in enumerate(chosen)]
+    counts = {"left_out_first_by_count": _share([judged[best][number].first for number, best in enumerate(by_count)])}
     rows.append(_row("leaves, channel left out", named, cases))
     rules = [replace(RULE, nats=nats, share=share, rate=rate) for nats, share, rate in product(*RULE_GRID.values())]
     watches = [[_watched(case, rule) for case in cases] for rule in rules]
@@ -225,7 +245,7 @@ def _tuned(cases: Sequence[Case], rows: list[list[str]]) -> dict[str, float]:
     results = [watches[best][number] for number, best in enumerate(_left_out(cases, worth))]
     facts = _watched_shares(results, "left_out_")
     rows[-1][4:8] = _watch_cells(facts)
-    return _shares(named, "left_out_") | facts
+    return _shares(named, "left_out_") | counts | facts
 
 
 def _left_out(cases: Sequence[Case], worth: Sequence[Sequence[float]]) -> list[int]:

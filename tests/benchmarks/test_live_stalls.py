@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.live_cases import Case, read_cases
-from benchmarks.live_stalls import main, told, watched
+from benchmarks.live_stalls import log_chance, main, told, watched
+from detectors.leaf_causes import Cause
 
 MARK = pd.Timestamp("2024-05-01 10:10")
 
@@ -210,3 +211,14 @@ def test_the_last_line_has_what_the_docs_name(labels, tmp_path: Path, capsys: py
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     names = {"first", "first_five", "jaccard_half", "alarm", "first_unmarked", "ms_per_case", "cases"}
     assert names <= {name for name, value in found.items() if value >= 0}
+
+
+def test_a_ranking_is_worth_more_the_clearer_the_true_cause_leads(tmp_path: Path) -> None:
+    case = the_case(tmp_path, rows())
+    true, other = case.coded(case.truth or frozenset()), (((0, 0),),)
+    ranked = [[Cause(true, a, 1.0), Cause(other, b, 1.0)] for a, b in ((0.5, 0.1), (0.5, 0.4), (0.4, 0.4))]
+    ranked += [[Cause(other, 0.5, 1.0), Cause(true, 0.4, 1.0)], [Cause(other, 0.5, 1.0)], []]
+    worth = [log_chance(case, causes) for causes in ranked]
+    assert worth[:5] == sorted(worth[:5], reverse=True)
+    assert worth[2] == pytest.approx(-np.log(2))
+    assert worth[5] < worth[2]
