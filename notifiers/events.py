@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, exists, func, or_, select, update
@@ -24,6 +24,7 @@ from notifiers.insert import insert_new
 from notifiers.model import ChannelName
 from notifiers.outbox import Outcome, State
 from notifiers.preferences import Source, choose
+from notifiers.provider_time import provider_time
 
 OPTED_OUT = {"spamreport": "spam_report", "unsubscribe": "unsubscribe", "group_unsubscribe": "unsubscribe"}
 """Events by which a person says no, and the reason why their address is suppressed."""
@@ -116,7 +117,7 @@ def _read(event: object, now: datetime) -> Event | None:
         event_id=str(event_id),
         message_id=str(message_id) if _is_text(message_id, LONGEST_ID) else "",
         event=str(name),
-        occurred_time=_time(event.get("timestamp"), now),
+        occurred_time=provider_time(event.get("timestamp"), now) or now,
         detail=reason,
         suppress=_suppression(str(name), event.get("type"), reason or ""),
     )
@@ -124,14 +125,6 @@ def _read(event: object, now: datetime) -> Event | None:
 
 def _is_text(value: object, longest: int) -> bool:
     return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()
-
-
-def _time(value: object, now: datetime) -> datetime:
-    """When it happened; when it came, where that makes no sense."""
-    try:
-        return min(datetime.fromtimestamp(int(value), UTC), now)  # type: ignore[call-overload]
-    except (TypeError, ValueError, OverflowError, OSError):
-        return now
 
 
 def _suppression(event: str, kind: object, reason: str) -> str | None:

@@ -18,8 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import httpx
 from sqlalchemy import Connection, Engine, delete, func, select
@@ -33,6 +32,8 @@ from notifiers.errors import ChannelError, ChannelPaused, RateLimited, Retryable
 from notifiers.insert import insert_new
 from notifiers.model import ChannelName
 from notifiers.preferences import Source, choose
+from notifiers.provider_time import provider_time
+from notifiers.waits import Waits
 
 SOURCE = "reconciliation"
 LISTS = {
@@ -49,8 +50,8 @@ OF_THE_ADDRESS = ("bounce", "invalid")
 PAGE = 500
 """Entries of one answer: the most that SendGrid gives."""
 TRIES = 5
-PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
-"""Wait after the first answer that is none, doubled each time; and the longest that SendGrid may ask for."""
+WAITS = Waits(timedelta(seconds=2), timedelta(minutes=1))
+"""After an answer that is none; SendGrid itself may ask for no longer, either."""
 MOST_LIFTED = 0.2
 """Share of what could be lifted. More at once looks like a wrong account or an emptied list: then nothing is."""
 FEW = 10
@@ -271,7 +272,7 @@ class _Getting:
                 return self._once(path, query)
             except Retryable as error:
                 asked = error.retry_after if isinstance(error, RateLimited) else None
-                self.sleep(_pause_s(attempt, asked))
+                self.sleep(min(asked or WAITS.after(attempt), WAITS.longest).total_seconds())
         return self._once(path, query)
 
     def _once(self, path: str, query: Mapping[str, int]) -> list[object]:
@@ -297,21 +298,11 @@ def _unread(error: ChannelError, path: str) -> ChannelError:
     return error
 
 
-def _pause_s(attempt: int, asked: timedelta | None) -> float:
-    wait = PAUSE_S * 2 ** (attempt - 1) if asked is None else asked.total_seconds()
-    return min(wait, LONGEST_PAUSE_S)
-
-
 def _entry(reason: str, row: object, now: datetime) -> Entry | None:
     """Return a row of a list as an entry; the group's are bare addresses."""
     address = row.get("email") if isinstance(row, Mapping) else row
     if not isinstance(address, str) or not is_deliverable(normalised(address)):
         return None
-    return Entry(normalised(address), reason, _since(row.get("created"), now) if isinstance(row, Mapping) else None)
-
-
-def _since(created: Any, now: datetime) -> datetime | None:  # noqa: ANN401 - whatever the answer holds
-    try:
-        return min(datetime.fromtimestamp(int(created), UTC), now)
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None
+    return Entry(
+        normalised(address), reason, provider_time(row.get("created"), now) if isinstance(row, Mapping) else None
+    )

@@ -23,13 +23,14 @@ from incidents.ledger.schema import staff_alerts
 from incidents.ledger.store import writing
 from notifiers.alerts import Alert, AlertError
 from notifiers.insert import insert_new
+from notifiers.waits import Waits
 
 if TYPE_CHECKING:
     from apprise import Apprise
 
 PATIENCE_S = 15.0
 """In all, however slowly a place answers; all are told at the same time."""
-PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
+WAITS = Waits(timedelta(minutes=1), timedelta(hours=1))
 MOST_AT_ONCE = 10
 """Alerts in one message; more come in the next."""
 STARS = "****"
@@ -217,8 +218,7 @@ def _claim(connection: Connection, alert: Alert, place: Place, now: datetime) ->
     )
     if attempts is None:
         return False
-    pause = min(PAUSE * 2 ** (min(attempts, 10) - 1), LONGEST_PAUSE)
-    connection.execute(update(staff_alerts).where(this).values(next_attempt_time=now + pause))
+    connection.execute(update(staff_alerts).where(this).values(next_attempt_time=now + WAITS.after(attempts)))
     return True
 
 

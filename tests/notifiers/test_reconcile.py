@@ -178,7 +178,7 @@ def test_a_row_that_is_none_is_counted(junk, sendgrid, noon):
     assert (len(found.entries), found.malformed) == (1, 1)
 
 
-@pytest.mark.parametrize("created", [None, "x", -(10**20), 10**20, True, {}])
+@pytest.mark.parametrize("created", [None, "x", -(10**20), -1, 10**20, True, {}])
 def test_a_time_that_makes_no_sense_is_no_time_or_not_later_than_now(created, sendgrid, noon):
     client = sendgrid(bounce=[{"email": "ada@example.net", "created": created}])
     (entry,) = read_lists(client, ACCOUNT, noon).entries.values()

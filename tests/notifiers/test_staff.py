@@ -16,7 +16,7 @@ from incidents.silences import SilenceKind, mark_expected, plan
 from notifiers import rollout, staff, stops
 from notifiers.alerts import LONGEST, Alert, AlertError, AlertKind, AlertRule, cleaned, standing
 from notifiers.outbox import record_decisions
-from notifiers.staff import MOST_AT_ONCE, PAUSE, AlertReport, places, tell, words
+from notifiers.staff import MOST_AT_ONCE, WAITS, AlertReport, places, tell, words
 from notifiers.stops import EVERYTHING, StopKind
 from tests.faults import faults
 
@@ -200,8 +200,8 @@ def test_a_place_that_fails_or_is_slow_is_tried_again_later_and_stops_nothing(
     server.script = [trouble, OK]
     with caplog.at_level(logging.DEBUG):
         assert tell(engine, [NEWS], [place], CONSOLE, noon) == AlertReport(failed=1)
-    assert tell(engine, [NEWS], [place], CONSOLE, noon + PAUSE / 2) == AlertReport()
-    assert tell(engine, [NEWS], [place], CONSOLE, noon + PAUSE) == AlertReport(told=1)
+    assert tell(engine, [NEWS], [place], CONSOLE, noon + WAITS.first / 2) == AlertReport()
+    assert tell(engine, [NEWS], [place], CONSOLE, noon + WAITS.first) == AlertReport(told=1)
     assert "did not reach json://****" in caplog.text
     assert "s3cret" not in caplog.text
     assert "127.0.0.1" not in "".join(record.message for record in caplog.records if record.name.startswith("pre"))
@@ -222,9 +222,9 @@ def test_a_place_that_never_ends_its_answer_holds_up_neither_the_others_nor_us(
 def test_whoever_claims_an_alert_first_tells_it(engine, noon, place):
     assert staff.news_for(engine, [NEWS], place, noon) == [NEWS]
     assert staff.news_for(engine, [NEWS], place, noon) == []
-    assert staff.news_for(engine, [NEWS], place, noon + PAUSE) == [NEWS]
-    assert staff.news_for(engine, [NEWS], place, noon + 2 * PAUSE) == []
-    assert staff.news_for(engine, [NEWS], place, noon + 3 * PAUSE) == [NEWS]
+    assert staff.news_for(engine, [NEWS], place, noon + WAITS.first) == [NEWS]
+    assert staff.news_for(engine, [NEWS], place, noon + 2 * WAITS.first) == []
+    assert staff.news_for(engine, [NEWS], place, noon + 3 * WAITS.first) == [NEWS]
 
 
 def test_many_at_once_come_in_few_messages(engine, noon, server, place):
