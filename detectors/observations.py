@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ Flags = NDArray[np.bool_]
 Times = NDArray[np.int64]
 
 
+@cache
 def read_sql(name: str) -> str:
     """Return the text of one of this folder's ``.sql`` files."""
     return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
@@ -318,7 +320,12 @@ def load_observations(
         "to": naive_utc(end),
         "changed": None if changed_at is None else naive_utc(changed_at),
     }
-    return from_arrow(connection.sql(read_sql("observations"), params=parameters).to_arrow_table(), vocabularies)
+    query = read_sql("observations")
+    if changed_at is None:
+        return from_arrow(connection.sql(query, params=parameters).to_arrow_table(), vocabularies)
+    with warnings.catch_warnings():  # that it copies the rows: of a few that costs less than planning the query twice
+        warnings.simplefilter("ignore", UserWarning)
+        return from_arrow(connection.execute(query, parameters).to_arrow_table(), vocabularies)
 
 
 def from_arrow(table: pa.Table, vocabularies: Vocabularies) -> Observations:

@@ -16,11 +16,10 @@ from telemetry.warehouse import Warehouse
 
 @dataclass(frozen=True)
 class MergeReport:
-    """What a merge changed: events taken in, and slices and sessions new or changed."""
+    """What a merge changed: events taken in, and slices new or changed."""
 
     events: int = 0
     slices: int = 0
-    sessions: int = 0
 
 
 def merge_window(warehouse: Warehouse, window: Window) -> MergeReport:
@@ -48,13 +47,11 @@ def _merge(warehouse: Warehouse, until: datetime) -> MergeReport:
         if first_batch is None and not stale:
             return MergeReport()
         span = {"first_batch": first_batch or 0, "last_batch": last_batch or 0, "until": until}
-        events = warehouse.run("merge_fresh", from_time=from_time or until, **span)[0][0]
+        warehouse.run("merge_fresh", from_time=from_time or until, **span)
         if stale:
-            events = warehouse.run("merge_recount", until=until)[0][0]
-        if warehouse.run("merge_counted")[0][0]:
-            warehouse.run("merge_combine")
-        slices, sessions, mixed = warehouse.run("merge_found")[0]
+            warehouse.run("merge_recount", until=until)
+        events, slices, mixed = warehouse.run("merge_combine")[0]
         if mixed:
             warehouse.run("merge_blend", until=until)
         warehouse.run("merge_put", **span)
-    return MergeReport(int(events), int(slices), int(sessions))
+    return MergeReport(int(events), int(slices))

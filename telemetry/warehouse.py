@@ -42,6 +42,7 @@ class Warehouse:
     def __init__(self, path: Path | str | None = None, *, threads: int | None = None) -> None:
         self.path = None if path is None else Path(path)
         self.connection = _connect(self.path, threads)
+        self._statements: dict[str, list[duckdb.Statement]] = {}
         self._prepare()
 
     def _prepare(self) -> None:
@@ -66,7 +67,9 @@ class Warehouse:
             A value for each ``$name`` in it.
         """
         rows: list[tuple[Any, ...]] = []
-        for statement in self.connection.extract_statements(sql(name)):
+        if name not in self._statements:
+            self._statements[name] = self.connection.extract_statements(sql(name))
+        for statement in self._statements[name]:
             values = {key: parameters[key] for key in statement.named_parameters}
             rows = self.connection.execute(statement, values).fetchall()
         return rows

@@ -2,7 +2,7 @@
 -- subscriber the least), as a context of its own.
 CREATE OR REPLACE TEMP TABLE blended AS
 WITH mixed AS (
-    SELECT session_key, slot FROM fresh WHERE context_id <> other_context_id
+    SELECT session_key, slot FROM merged WHERE context_id <> other_context_id
 ),
 parts AS (
     SELECT mixed.session_key, mixed.slot, event_rows.context_id
@@ -14,7 +14,10 @@ parts AS (
     WHERE occurred_time >= (SELECT min(slot) FROM mixed)
         AND received_time < greatest($until, coalesce(merged_until, $until))
     UNION
-    SELECT session_key, slot, context_id FROM counted SEMI JOIN mixed USING (session_key, slot)
+    SELECT session_key, slot, counted_context_id
+    FROM merged
+    SEMI JOIN mixed USING (session_key, slot)
+    WHERE counted_context_id IS NOT NULL
 ),
 blends AS (
     SELECT
@@ -38,7 +41,7 @@ FROM blends;
 INSERT INTO contexts BY NAME
 SELECT DISTINCT * EXCLUDE (slot) FROM blended ANTI JOIN contexts USING (context_id);
 
-UPDATE fresh
+UPDATE merged
 SET context_id = blended.context_id
 FROM blended
-WHERE fresh.session_key = blended.session_key AND fresh.slot = blended.slot;
+WHERE merged.session_key = blended.session_key AND merged.slot = blended.slot;

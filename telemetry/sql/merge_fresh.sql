@@ -27,5 +27,3 @@ WHERE event_rows.batch_id BETWEEN $first_batch AND $last_batch
     AND received_time >= $from_time AND received_time < $until
     AND (batches.merged_until IS NULL OR received_time >= batches.merged_until)
 GROUP BY session_key, slot;
-
-SELECT coalesce(sum(events), 0) FROM fresh;

@@ -1,8 +1,10 @@
--- Fresh slices take the place of those that they were combined with, and it is marked until when all is merged.
-DELETE FROM slice_rows WHERE rowid IN (SELECT counted_row FROM counted);
+-- Merged slices take the place of those counted before, and it is marked until when all is merged.
+DELETE FROM slice_rows WHERE rowid IN (SELECT counted_row FROM merged WHERE counted_row IS NOT NULL);
 
 INSERT INTO slice_rows BY NAME
-SELECT * EXCLUDE (other_context_id), $until AS changed_time FROM fresh ORDER BY slot;
+SELECT * EXCLUDE (other_context_id, new_events, counted_row, counted_context_id), $until AS changed_time
+FROM merged
+ORDER BY slot;
 
 UPDATE batches
 SET merged_until = $until

@@ -33,5 +33,3 @@ GROUP BY session_key, slot;
 DELETE FROM slice_rows WHERE session_key IN (FROM stale_sessions);
 
 DELETE FROM stale_sessions;
-
-SELECT coalesce(sum(events), 0) FROM fresh;
