@@ -50,6 +50,8 @@ class CohortScan:
         self._newest = -1
         self._stale: NDArray[np.bool_] = np.zeros(0, bool)
         self._totals: Array = np.zeros((0, 2))
+        self._judged: NDArray[np.bool_] = np.zeros(0, bool)
+        self._surprise: Array = np.zeros((0, len(HORIZONS)))
 
     def learn(self, evidence: Evidence, units: int, slot: int) -> None:
         """Add the evidence to the ring of recent buckets."""
@@ -63,6 +65,7 @@ class CohortScan:
         trial._observed, trial._expected = self._observed.copy(), self._expected.copy()
         trial._newest = self._newest
         trial._stale, trial._totals = self._stale.copy(), self._totals.copy()
+        trial._judged, trial._surprise = np.zeros_like(self._judged), np.zeros_like(self._surprise)
         trial.learn(evidence, units, slot)
         return trial.current(units)
 
@@ -71,7 +74,7 @@ class CohortScan:
         scores = np.zeros(units)
         rows = np.flatnonzero(self.struck(units) >= self.least)
         if len(rows):
-            scores[rows] = self.surprise(rows, self.least).max(axis=1)
+            scores[rows] = self._work_out(rows, self.least).max(axis=1)
         return scores
 
     def struck(self, units: int) -> Array:
@@ -79,8 +82,17 @@ class CohortScan:
         self._make_room(units)
         return self._summed()[:units, 0]
 
-    def surprise(self, rows: NDArray[np.int64], least: int = 1) -> Array:
-        """Return how surprising some units are over each trailing horizon, in nats, shape (rows, horizons)."""
+    def surprise(self, rows: NDArray[np.int64]) -> Array:
+        """Return how surprising some units are over each trailing horizon, in nats, shape (rows, horizons).
+
+        What has not changed since it was last asked for is not worked out again.
+        """
+        changed = rows[~self._judged[rows]]
+        self._surprise[changed] = self._work_out(changed, 1)
+        self._judged[changed] = True
+        return np.take(self._surprise, rows, axis=0)
+
+    def _work_out(self, rows: NDArray[np.int64], least: int) -> Array:
         observed, expected = self._trailing(self._observed, rows), self._trailing(self._expected, rows)
         surprise = excess_llr(observed, expected * (1 + self.slack) + self.floor, self.dispersion)
         return np.where(observed >= least, surprise, 0)
@@ -131,6 +143,8 @@ class CohortScan:
             self._expected = np.vstack([self._expected, room])
             self._stale = np.append(self._stale, np.zeros(extra, bool))
             self._totals = np.vstack([self._totals, np.zeros((extra, 2))])
+            self._judged = np.append(self._judged, np.zeros(extra, bool))
+            self._surprise = np.vstack([self._surprise, np.zeros((extra, len(HORIZONS)))])
 
     def _advance(self, newest: int) -> None:
         """Clear the buckets that come into use; the ring never turns back."""
@@ -141,6 +155,7 @@ class CohortScan:
             for ring in (self._observed, self._expected):
                 self._stale |= ring[:, bucket % width] != 0
                 ring[:, bucket % width] = 0
+        self._judged &= newest <= self._newest
         self._newest = max(self._newest, newest)
 
     def _add(self, observed: NDArray[np.float32], expected: NDArray[np.float32], new: Evidence) -> None:
@@ -148,7 +163,7 @@ class CohortScan:
         bucket = new.slot // SLOTS_PER_BUCKET
         recent = np.flatnonzero((bucket > self._newest - width) & (bucket <= self._newest))
         unit = new.unit[recent]
-        self._stale[unit] = True
+        self._stale[unit], self._judged[unit] = True, False
         place = unit * width + bucket[recent] % width
         for ring, values in ((observed, new.observed), (expected, new.expected)):
             np.add.at(ring.reshape(-1), place, values[recent].astype(np.float32))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.cohorts import ALL_SUBSETS, TITLE, Subset, distinct_rows, member
-from detectors.observations import MISSING, Codes
+from detectors.observations import MISSING, Codes, any_signal
 from detectors.poisson import excess_llr
 
 Array = NDArray[np.float64]
@@ -108,7 +108,7 @@ def _sums(group: NDArray[np.int64], weights: Array, count: int) -> Array:
 
 def _merged(codes: Codes, observed: Array, expected: Array) -> tuple[Codes, Array, Array]:
     """Add up the rows of each finest cohort, titles that nobody struck has in common taken as one."""
-    named = np.unique(codes[observed.any(axis=1), TITLE])
+    named = np.unique(codes[any_signal(observed != 0), TITLE])
     slim = codes.copy()
     slim[~np.isin(slim[:, TITLE], named), TITLE] = MISSING
     leaves, place = distinct_rows(slim)

@@ -275,6 +275,13 @@ def any_signal(flags: Flags) -> NDArray[np.bool_]:
     return reduce(np.logical_or, flags.T)
 
 
+def is_among(codes: Codes, chosen: Codes) -> NDArray[np.bool_]:
+    """Return which of some codes, none of them `MISSING`, are among the chosen ones: by a table, not by sorting."""
+    table = np.zeros(max(int(codes.max(initial=-1)), int(chosen.max(initial=-1))) + 1, bool)
+    table[chosen] = True
+    return table[codes]
+
+
 def _previous(bad: NDArray[np.bool_], slot: NDArray[np.int64], start: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the slot of the last bad row before each one of the same person; long ago if there is none."""
     long_ago = -(1 << 40)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detectors.cohorts import NO_COHORT, TITLE, CohortIndex, Places
 from detectors.evidence import Array, Evidence
-from detectors.observations import MISSING, SIGNALS, Codes, Flags, Observations, any_signal
+from detectors.observations import MISSING, SIGNALS, Flags, Observations, any_signal, is_among
 from detectors.rates import RateModel
 
 ROWS_AT_ONCE = 4_096
@@ -127,12 +127,12 @@ class Recent:
 
     def _touched(self, changed: Observations) -> NDArray[np.bool_]:
         """Rows that are replaced, and all rows of people with an impairment, whose freshness may turn."""
-        theirs = np.flatnonzero(_among(self.rows.subscriber, changed.subscriber))
+        theirs = np.flatnonzero(is_among(self.rows.subscriber, changed.subscriber))
         who = self.rows.subscriber[theirs]
         bad = any_signal(np.take(self.rows.bad, theirs, axis=0))
         struck = np.concatenate([changed.subscriber[any_signal(changed.bad)], who[bad]])
         touched = np.zeros(len(self.rows), bool)
-        touched[theirs] = _among(who, struck) | np.isin(self.rows.key_of(theirs), changed.key)
+        touched[theirs] = is_among(who, struck) | np.isin(self.rows.key_of(theirs), changed.key)
         return touched
 
     def explain(self, explained: Flags) -> tuple[Change, ...]:
@@ -222,13 +222,6 @@ class Change:
             numbers = (values[:, signal][mine] for values in (seen, due, sign))
             found.append(Evidence(units[counted], slot[mine], *numbers))
         return found
-
-
-def _among(codes: Codes, chosen: Codes) -> NDArray[np.bool_]:
-    """Return which of some codes, none missing, are among the chosen ones."""
-    table = np.zeros(max(int(codes.max(initial=-1)), int(chosen.max(initial=-1))) + 1, bool)
-    table[chosen] = True
-    return table[codes]
 
 
 def _unchanged(old: _Judged, new: _Judged, stay: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

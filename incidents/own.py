@@ -26,6 +26,8 @@ from detectors.observations import (
     ImpairmentRule,
     Observations,
     Vocabularies,
+    any_signal,
+    is_among,
     load_observations,
     moment_of,
     read_sql,
@@ -263,9 +265,10 @@ class OwnTroubles:
 
     def _candidates(self, rows: Observations, now: datetime) -> Observations:
         """All slices of the people who had a bad one of late."""
-        late = rows.slot >= slot_of(now - timedelta(hours=self.rule.fresh_hours))
-        struck = late & (rows.bad.any(axis=1) | rows.account | (rows.stalled_ms >= NOTABLE_STALLED_MS))
-        return rows.take(np.isin(rows.subscriber, np.unique(rows.subscriber[struck])))
+        late = np.flatnonzero(rows.slot >= slot_of(now - timedelta(hours=self.rule.fresh_hours)))
+        struck = any_signal(np.take(rows.bad, late, axis=0)) | rows.account[late]
+        struck |= rows.stalled_ms[late] >= NOTABLE_STALLED_MS
+        return rows.take(is_among(rows.subscriber, rows.subscriber[late[struck]]))
 
     def _of_signal(
         self, scene: Scene, sessions: OwnSessions, usable: NDArray[np.bool_], signal: Signal, now: datetime

@@ -94,8 +94,7 @@ class WatchState:
         times = np.ones((len(rows), len(SIGNALS)))
         for incident in known:
             if incident.settled and incident.resolved_time is not None:
-                since = rows.slot >= slot_of(incident.resolved_time)
-                since[since] = members(self.words, rows.codes[since], incident.cohort)
+                since = self._held(rows, rows.slot >= slot_of(incident.resolved_time), incident)
                 rise = max(incident.observed / max(incident.expected, 1.0), 1.0)
                 times[since, SIGNALS.index(incident.signal)] *= rise
         return times
@@ -103,8 +102,12 @@ class WatchState:
     def inside(self, rows: Observations, incident: Incident) -> Mask:
         """Return which rows are in an incident's cohort while it ran."""
         last = FOREVER if incident.resolved_time is None else slot_of(incident.resolved_time)
-        inside = (rows.slot >= self.first_slot(incident)) & (rows.slot < last)
-        inside[inside] = members(self.words, rows.codes[inside], incident.cohort)
+        return self._held(rows, (rows.slot >= self.first_slot(incident)) & (rows.slot < last), incident)
+
+    def _held(self, rows: Observations, among: Mask, incident: Incident) -> Mask:
+        """Return which of some rows are in an incident's cohort."""
+        places, inside = np.flatnonzero(among), np.zeros(len(rows), bool)
+        inside[places] = members(self.words, np.take(rows.codes, places, axis=0), incident.cohort)
         return inside
 
     def first_slot(self, incident: Incident) -> int:
@@ -114,11 +117,11 @@ class WatchState:
     def ranked(self, signal: Signal, first_slot: int, usable: Mask, most: int = 10) -> list[Suspect]:
         """Rank `most` cohorts that could carry the excess of a signal, and of those related to it, from a slot on."""
         numbers = numbers_of(related(signal))
-        rows = usable & (self.rows.slot >= first_slot)
+        rows = np.flatnonzero(usable & (self.rows.slot >= first_slot))
         return suspects(
-            self.rows.codes[rows],
-            self.rows.fresh[rows][:, numbers].astype(float),
-            self.recent.expected[rows][:, numbers] * (1 + self.scans[0].slack),
+            np.take(self.rows.codes, rows, axis=0),
+            np.take(self.rows.fresh, rows, axis=0)[:, numbers].astype(float),
+            np.take(self.recent.expected, rows, axis=0)[:, numbers] * (1 + self.scans[0].slack),
             dispersion=self.dispersion(signal),
             floor=self.scans[0].floor,
             most=most,
@@ -136,10 +139,10 @@ class WatchState:
     def surprise_since(self, signal: Signal, mine: Mask, first_slot: int, floor: float | None = None) -> Array:
         """Return for each slot from `first_slot` on how surprising the rows of a mask are from it on, in nats."""
         numbers = numbers_of(related(signal))
-        mine = mine & (self.rows.slot >= first_slot)
-        place = self.rows.slot[mine] - first_slot
-        seen = _since(place, self.rows.fresh[mine][:, numbers])
-        due = _since(place, self.recent.expected[mine][:, numbers])
+        rows = np.flatnonzero(mine & (self.rows.slot >= first_slot))
+        place = self.rows.slot[rows] - first_slot
+        seen = _since(place, np.take(self.rows.fresh, rows, axis=0)[:, numbers])
+        due = _since(place, np.take(self.recent.expected, rows, axis=0)[:, numbers])
         return self.surprise(signal, seen, due, floor)
 
     def prices(self, group: Sequence[Signal], margin_nats: float) -> Prices:

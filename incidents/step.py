@@ -13,7 +13,7 @@ from detectors.cohort_scan import SLOTS_PER_BUCKET
 from detectors.cohorts import members, name_cohort
 from detectors.finding import Cohort
 from detectors.localise import PRICE_PER_DIMENSION, Suspect
-from detectors.observations import SIGNALS, ImpairmentRule, Observations, moment_of, slot_of
+from detectors.observations import SIGNALS, ImpairmentRule, Observations, any_signal, moment_of, slot_of
 from detectors.poisson import excess_llr
 from incidents.affected import Affected, affected
 from incidents.blame import MOST_KINDS, OWN_FAULT, Fault, blame, usual_shares
@@ -224,7 +224,7 @@ class Step:
         mine[mine] = members(self.state.words, rows.codes[mine], cohort)
         best = int(self.state.surprise_since(signal, mine, first).argmax())
         numbers = numbers_of(related(signal))
-        struck = mine & rows.fresh[:, numbers].any(axis=1) & (rows.slot >= first + best)
+        struck = mine & any_signal(rows.fresh[:, numbers]) & (rows.slot >= first + best)
         return moment_of(int(rows.first_us[struck].min()))
 
     # -- going on
@@ -321,7 +321,7 @@ class Step:
         first = search.first_slot
         since, own = rows.slot >= first, self.state.inside(rows, incident)
         joint, new = ranked[0].holds(rows.codes) & since, suspect.holds(rows.codes) & since
-        struck = np.asarray(rows.fresh[:, numbers_of(related(signal))].any(axis=1), dtype=bool)
+        struck = any_signal(rows.fresh[:, numbers_of(related(signal))])
         weight = np.ones(len(rows))
         covered = struck[joint & own].sum() / max(struck[own].sum(), 1)
         same = max(overlap(joint, new, weight), overlap(own, new, weight)) >= SAME_COHORT
@@ -347,7 +347,7 @@ class Step:
         every, inside = self.state.rows, self.state.inside(self.state.rows, incident)
         own = every.take(inside)
         rivals = self._rivals(incident, own)
-        within = inside | self.state.explained(every, rivals).any(axis=1) if rivals else inside
+        within = inside | any_signal(self.state.explained(every, rivals)) if rivals else inside
         rows, mine = (every.take(within), inside[within]) if rivals else (own, np.ones(len(own), bool))
         faults = [Fault(self.state.inside(rows, one), slot_of(one.onset_time)) for one in (incident, *rivals)]
         usual = self.state.recent.model.usual(rows)
@@ -376,7 +376,7 @@ class Step:
 
     def _usual_shares(self) -> Array:
         """What kinds of impairments chance brings."""
-        by_chance = np.flatnonzero(~self.state.recent.explained.any(axis=1) & self.state.rows.bad.any(axis=1))
+        by_chance = np.flatnonzero(~any_signal(self.state.recent.explained) & any_signal(self.state.rows.bad))
         kinds = max(len(self.state.words.error_classes) + 1, MOST_KINDS)
         return usual_shares(self.state.rows.take(by_chance), kinds)
 

@@ -22,7 +22,7 @@ def some(seed: int, slot: int, units: int) -> Evidence:
 
 
 @given(st.lists(st.tuples(st.integers(0, 1 << 20), LEAPS, st.integers(1, 9)), min_size=1, max_size=8))
-def test_totals_are_the_sums_of_what_is_remembered(steps: list[tuple[int, int, int]]) -> None:
+def test_what_is_kept_is_what_would_be_worked_out_afresh(steps: list[tuple[int, int, int]]) -> None:
     """However the ring has turned, grown and been asked in between."""
     scan, slot, units = CohortScan(), NOON, 1
     for seed, leap, more in steps:
@@ -30,3 +30,5 @@ def test_totals_are_the_sums_of_what_is_remembered(steps: list[tuple[int, int, i
         scan.learn(some(seed, slot, units), units, slot)
         np.testing.assert_array_equal(scan.struck(units), scan._observed[:units].sum(axis=1))
         np.testing.assert_array_equal(scan.expected_total(units), scan._expected[:units].sum(axis=1))
+        rows = np.flatnonzero(np.arange(units) % 3 != seed % 3)
+        np.testing.assert_array_equal(scan.surprise(rows), scan._work_out(rows, 1))
