@@ -49,8 +49,15 @@ def subset_keys(codes: Codes, number: int, subset: Subset) -> NDArray[np.int64]:
 
 
 def cohort_keys(codes: Codes, chosen: Sequence[Subset]) -> NDArray[np.int64]:
-    """Return the cohort keys of each row for each subset, shape (n, subsets)."""
-    return np.column_stack([subset_keys(codes, i, s) for i, s in enumerate(chosen)])
+    """Return the cohort keys of each row for each subset, shape (n, subsets): `subset_keys` of all at once."""
+    keys = np.tile(np.arange(len(chosen), dtype=np.int64), (len(codes), 1))
+    missing = np.zeros(keys.shape, bool)
+    for turn in range(MAX_DIMENSIONS):
+        places = [place for place, subset in enumerate(chosen) if turn < len(subset)]
+        values = np.take(codes, [chosen[place][turn] for place in places], axis=1).astype(np.int64)
+        missing[:, places] |= (values == MISSING) | (values >> _CODE_BITS != 0)
+        keys[:, places] = (keys[:, places] << _CODE_BITS) | values
+    return np.where(missing, NO_COHORT, keys)
 
 
 def member(codes: Codes, subset: Subset, values: Sequence[int]) -> NDArray[np.bool_]:

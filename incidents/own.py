@@ -258,9 +258,8 @@ class OwnTroubles:
         usable = ~explained_sessions(sessions, scene.words, scene.known, scene.onset_slack)
         found: list[Trouble] = []
         for number, signal in enumerate(SIGNALS):
-            told = set(troubled.get(OWN_PREFIX + signal, ()))
-            mine = self._of_signal(scene, sessions, usable[:, number], signal, now)
-            found += [t for t in mine if t.subscriber_id not in told]
+            told = troubled.get(OWN_PREFIX + signal, ())
+            found += self._of_signal(scene, sessions, usable[:, number], signal, told, now)
         return found
 
     def _candidates(self, rows: Observations, now: datetime) -> Observations:
@@ -271,16 +270,28 @@ class OwnTroubles:
         return rows.take(is_among(rows.subscriber, rows.subscriber[late[struck]]))
 
     def _of_signal(
-        self, scene: Scene, sessions: OwnSessions, usable: NDArray[np.bool_], signal: Signal, now: datetime
+        self,
+        scene: Scene,
+        sessions: OwnSessions,
+        usable: NDArray[np.bool_],
+        signal: Signal,
+        told: Collection[str],
+        now: datetime,
     ) -> list[Trouble]:
+        """Follow the runs of those who had a bad session that nothing explains; the others' say nothing new."""
         number, run = SIGNALS.index(signal), SubscriberRun()
-        people = np.unique(sessions.subscriber)
+        people = np.unique(sessions.subscriber[usable & sessions.bad[:, number]])
+        if not len(people):
+            return []
+        usable = usable & is_among(sessions.subscriber, people)
         if self._stored is not None:
             run.state_ = self._stored.state(signal, people)
         run.learn(sessions.evidence(number, people, usable), len(people), 0)
         probability = run.probability(len(people))
         found = []
         for place in np.flatnonzero(probability >= self.rule.least_probability):
+            if scene.words.subscribers.text(int(people[place])) in told:
+                continue
             mine = sessions.take((sessions.subscriber == people[place]) & usable & sessions.bad[:, number])
             if len(mine) and run.state_.since[place] != NEVER:
                 trouble = self._trouble(scene, mine, signal, _Run.of(run, int(place)), now)

@@ -8,7 +8,6 @@ levels). A fault of a whole network is cheap to name, one that shows only where 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,6 +24,8 @@ FEWEST_COHORTS = 10
 """A combination's cohorts are looked at by the dozen, however few have traffic."""
 JOINT_PRICE = 1.0
 """Nats for each further signal whose surprise is added: the sum of several chance excesses is larger than one."""
+_ALIKE = np.bincount([len(subset) for subset in ALL_SUBSETS])
+"""Combinations of so many dimensions."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,11 @@ class Prices:
         watched = np.bincount(index.subset_numbers[expected >= WORTH_WATCHING], minlength=len(index.chosen))
         watched[index.chosen.index((TITLE,))] += np.count_nonzero(titles >= WORTH_WATCHING)
         base = margin_nats + JOINT_PRICE * (signals - 1) + np.log(MAX_DIMENSIONS)
-        alike = Counter(len(subset) for subset in ALL_SUBSETS)
-        choices = np.log([alike[max(len(subset), 1)] for subset in index.chosen])  # everyone costs what one value does
+        sizes = np.array([len(subset) for subset in index.chosen])
+        choices = np.log(_ALIKE[np.maximum(sizes, 1)])  # everyone costs what one value does
         nats = base + choices + np.log(np.maximum(watched, FEWEST_COHORTS))
-        by_subset = {subset: float(n) for subset, n in zip(index.chosen, nats, strict=True)}
-        sizes = {len(subset) for subset in by_subset}
-        dearest = {size: max(n for subset, n in by_subset.items() if len(subset) == size) for size in sizes}
-        return cls(nats, by_subset, dearest)
+        dearest = {int(size): float(nats[sizes == size].max()) for size in np.unique(sizes)}
+        return cls(nats, dict(zip(index.chosen, nats.tolist(), strict=True)), dearest)
 
     def price(self, subset: Subset) -> float:
         """Return the nats that a cohort of one combination must show."""

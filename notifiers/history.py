@@ -54,6 +54,8 @@ def load_history(
     troubles, recipients, now, policy
         As for `notifiers.decide.decide`; what was sent today is counted only where the policy has a budget.
     """
+    if not troubles:
+        return History()
     episodes = {trouble.episode for trouble in troubles}
     people = sorted({trouble.subscriber_id for trouble in troubles})
     rows = past_rows(connection, people, now, episodes)

@@ -80,6 +80,13 @@ def test_keys_of_different_cohorts_differ(codes: np.ndarray) -> None:
 
 @few
 @given(rows)
+def test_keys_of_all_subsets_are_the_keys_of_each(codes: np.ndarray) -> None:
+    one_by_one = [subset_keys(codes, number, subset) for number, subset in enumerate(ALL_SUBSETS)]
+    np.testing.assert_array_equal(cohort_keys(codes, ALL_SUBSETS), np.column_stack(one_by_one))
+
+
+@few
+@given(rows)
 def test_the_index_and_membership_agree(words: Vocabularies, codes: np.ndarray) -> None:
     index = CohortIndex()
     units = index.units(codes)
