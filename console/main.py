@@ -8,62 +8,17 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from config.pipeline import PipelineError
-from config.reading import SettingsError
-from console.commands import (
-    alerts,
-    approvals,
-    config,
-    console,
-    demo,
-    digest,
-    drill,
-    ingest,
-    labels,
-    measures,
-    outbox,
-    preview,
-    reconcile,
-    replay,
-    report,
-    run,
-    send,
-    serve,
-    status,
-    stop,
-    templates,
-    token,
-    web,
-    why,
-)
+from console.commands import COMMANDS, load
 from console.output import complain
-from incidents.cases import CaseError
-from incidents.ledger.leases import LedgerError
-from notifiers.alerts import AlertError
-from notifiers.errors import ChannelError
-from notifiers.language import CatalogueError
-from notifiers.rollout import RolloutError
-from notifiers.stops import StopError
-from telemetry.errors import TelemetryError
-
-REFUSALS = (
-    PipelineError,
-    TelemetryError,
-    LedgerError,
-    CaseError,
-    StopError,
-    RolloutError,
-    AlertError,
-    CatalogueError,
-    ChannelError,
-)
-"""What the libraries raise when they cannot do what was asked; their messages are sentences."""
-FAILED, WRONG_USE = 1, 2
-SHOW_IT = "To see where, run it again as: prebuffer --traceback ..."
 
 
 class Sentences(TyperGroup):
-    """A group of commands whose errors are sentences on standard error, never tracebacks."""
+    """A group of commands that are loaded when called; errors are sentences on standard error, never tracebacks."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:  # noqa: ANN401
+        """Return the name of the command that is called, the command itself, and what it is called with."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed if name is None else load(name), rest
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as in its base, whose types are private
         """Run a command."""
@@ -71,22 +26,15 @@ class Sentences(TyperGroup):
             return super().invoke(ctx)
         except (typer.Exit, typer.Abort, TyperException):
             raise
-        except SettingsError as error:
-            _complain(ctx, error, str(error))
-            raise typer.Exit(WRONG_USE) from None
-        except REFUSALS as error:
-            _complain(ctx, error, str(error))
-        except OSError as error:
-            _complain(ctx, error, f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
-        except Exception as error:  # noqa: BLE001 - the last resort: a sentence, not a traceback
-            _complain(ctx, error, f"This is a fault in Prebuffer ({type(error).__name__}). {SHOW_IT}")
-        raise typer.Exit(FAILED)
+        except Exception as error:
+            if ctx.params.get("traceback"):
+                raise
+            # Only an error waits for all that can go wrong to load.
+            from console.refusals import explained  # noqa: PLC0415
 
-
-def _complain(ctx: typer.Context, error: Exception, sentence: str) -> None:
-    if ctx.params.get("traceback"):
-        raise error
-    complain(sentence)
+            sentence, code = explained(error)
+            complain(sentence)
+            raise typer.Exit(code) from None
 
 
 app = typer.Typer(
@@ -105,31 +53,12 @@ def prebuffer(
     """Find who has a playback problem, whose fault it is, and tell them before they complain."""
 
 
-app.command()(demo.demo)
-app.command()(ingest.ingest)
-app.command()(run.run)
-app.command()(replay.replay)
-app.command()(report.report)
-app.command()(preview.preview)
-app.command()(serve.serve)
-app.command()(web.web)
-app.command()(measures.measures)
-app.command()(digest.digest)
-app.command()(token.token)
-app.command()(why.why)
-app.command()(stop.stop)
-app.command()(stop.resume)
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(approvals.app, name="approvals")
-app.add_typer(config.app, name="config")
-app.add_typer(console.app, name="console")
-app.add_typer(drill.app, name="drill")
-app.command()(send.send)
-app.command()(reconcile.reconcile)
-app.add_typer(outbox.app, name="outbox")
-app.add_typer(labels.app, name="labels")
-app.add_typer(status.app, name="status")
-app.add_typer(templates.app, name="templates")
+def _listed() -> None:
+    """Stand in the list of commands for one that is not loaded."""
+
+
+for _name, _command in COMMANDS.items():
+    app.command(_name, help=_command.summary)(_listed)
 
 if __name__ == "__main__":
     app()

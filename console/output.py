@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -22,9 +22,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from incidents.model import Incident
-from incidents.quality import QualityNotice
 from notifiers.names import one_line
+
+if TYPE_CHECKING:
+    from incidents.model import Incident
+    from incidents.quality import QualityNotice
 
 WIDTH = 120
 """Of tables in a file or a pipe, which have none of their own."""
