@@ -1,5 +1,1 @@
 """The support console: what goes on, whom we told, whether it helped, and where a lead says that it was wrong."""
-
-from console.support.app import make_console
-
-__all__ = ["make_console"]

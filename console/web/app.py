@@ -83,7 +83,7 @@ def make_app(
     if docs:
         app.include_router(example.router)
     if settings.console.is_open:
-        from console.support import make_console  # noqa: PLC0415 - it takes its frame from here
+        from console.support.app import make_console  # noqa: PLC0415 - it takes its frame from here
 
         console = make_console(settings, ledger, clock, public_url=public_url)
         console.state.web = app.state.web

@@ -15,8 +15,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import orjson
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -27,8 +25,10 @@ from sqlalchemy import (
     bindparam,
     create_engine,
     event,
+    inspect,
     or_,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -102,9 +102,20 @@ class Ledger:
         self.engine.dispose()
 
     def upgrade(self) -> None:
-        """Bring the tables to the newest version; a ledger that is there already changes nothing."""
+        """Bring the tables to the newest version; where they are, nothing changes and nobody is waited for."""
+        if self._is_newest():
+            return
+        # Only who makes tables waits for Alembic to load.
+        from incidents.ledger.migrating import migrate  # noqa: PLC0415
+
         with self.write() as connection:
-            command.upgrade(migrations(connection), "head")
+            migrate(connection)
+
+    def _is_newest(self) -> bool:
+        newest = max(script.name[1:5] for script in MIGRATIONS.glob("versions/v*.py"))
+        with self.read() as connection:
+            known = inspect(connection).has_table("alembic_version")
+            return known and connection.scalar(text("SELECT version_num FROM alembic_version")) == newest
 
     def read(self) -> AbstractContextManager[Connection]:
         """Open a connection that sees one state of the ledger and blocks nobody."""
@@ -324,15 +335,6 @@ def _begun(stack: ExitStack, engine: Engine) -> Connection:
         with suppress(OperationalError):
             return stack.enter_context(engine.begin())
     return stack.enter_context(engine.begin())
-
-
-def migrations(connection: Connection) -> Config:
-    """Return what Alembic's commands need to run our scripts on `connection`."""
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    config.set_main_option("file_template", "v%%(rev)s_%%(slug)s")
-    return config
 
 
 def _json(document: object) -> str:

@@ -9,7 +9,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, select
 
 from incidents.ledger import schema
-from incidents.ledger.store import Ledger, migrations
+from incidents.ledger.migrating import migrations
+from incidents.ledger.store import Ledger
 
 
 def test_the_migrations_make_the_schema(ledger):
@@ -23,6 +24,12 @@ def test_upgrading_again_keeps_what_is_there(ledger, incident):
         ledger.save_incidents(connection, [incident])
     ledger.upgrade()
     assert ledger.incidents() == [incident]
+
+
+def test_a_ledger_of_the_newest_version_is_opened_though_somebody_writes(ledger):
+    with ledger.write(), Ledger(ledger.url) as other:
+        other.upgrade()
+        assert other.incidents() == []
 
 
 def test_the_migrations_can_be_undone(empty_url):

@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from sqlalchemy import select
 
-from console.support import make_console, sessions
-from console.support.app import ROUTERS
+from console.support import sessions
+from console.support.app import ROUTERS, make_console
 from console.support.sessions import Role
 from console.web import make_app
 from incidents.ledger.audit import history

@@ -13,7 +13,8 @@ import pytest
 
 from config.settings import Settings
 from console.practice import settings_in
-from console.support import make_console, sessions
+from console.support import sessions
+from console.support.app import make_console
 from console.support.rehearsals import Progress
 from console.support.sessions import Role
 from incidents import drills

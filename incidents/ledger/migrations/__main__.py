@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 from alembic import command
 
-from incidents.ledger.store import Ledger, migrations
+from incidents.ledger.migrating import migrations
+from incidents.ledger.store import Ledger
 
 if __name__ == "__main__":
     with TemporaryDirectory() as folder, Ledger(f"sqlite:///{folder}/ledger.db") as ledger:
