@@ -111,7 +111,7 @@ def mean_difference(one: Mean, other: Mean, z: float) -> tuple[float, float]:
     if error == 0:
         return one.value - other.value, one.value - other.value
     freedom = error**2 / (one.error**2 / max(one.size - 1, 1) + other.error**2 / max(other.size - 1, 1))
-    reach = -float(special.stdtrit(max(freedom, 1), special.ndtr(-z))) * math.sqrt(error)
+    reach = -float(special.stdtrit(max(freedom, 1), float(special.ndtr(-z)))) * math.sqrt(error)
     return one.value - other.value - reach, one.value - other.value + reach
 
 
