@@ -233,7 +233,7 @@ def _account(settings: Settings) -> SendGridSettings:
     return SendGridSettings(
         api_key=sendgrid.api_key.get_secret_value(),
         sender=sendgrid.sender,
-        sender_name=brand.service_name,
+        sender_name=brand.brand.name or None,
         reply_to=brand.reply_address,
         unsubscribe_url=sendgrid.unsubscribe_url,
         unsubscribe_link=links.unsubscribe if links else None,

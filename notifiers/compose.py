@@ -17,9 +17,6 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import mrml
-from jinja2 import DictLoader, Environment, FileSystemLoader, Template
-
 from incidents.model import TAKES_BACK, Cause, TroubleKind
 from notifiers.context import Brand, Contact, NoticeContext
 from notifiers.feedback import Verdict
@@ -29,6 +26,7 @@ from notifiers.local_time import known_zone, zone
 from notifiers.model import Note, reference
 from notifiers.names import dialled, greeting_name, one_line
 from notifiers.remedies import Case, Remedies, Remedy
+from notifiers.voice import Voice, kept_whole
 from telemetry.contract import DENIAL_CLASSES, DEVICE_TYPES, FAILURE_CLASSES, Signal
 
 __all__ = ["Brand", "Composer", "Contact", "NoticeContext", "Rendered"]
@@ -46,7 +44,6 @@ BODIES_KEPT = 16_384
 SENTENCES_KEPT = 8192
 _TOKEN = re.compile(rf"\[\[({'|'.join(('what', *WORDS, *PERSONAL, *URLS))})\]\]")
 _ERROR_CLASSES = frozenset(FAILURE_CLASSES + DENIAL_CLASSES)
-_SIDES = {"ltr": ("left", "right"), "rtl": ("right", "left")}
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,7 @@ class Composer:
         self._bodies: dict[_BodyKey, _Body] = {}
         self._frames: dict[_FrameKey, _Frame] = {}
         self._said: dict[tuple[object, ...], str] = {}
-        self._voices: dict[str, _Voice] = {}
+        self._voices: dict[str, Voice] = {}
 
     @cached_property
     def languages(self) -> Languages:
@@ -231,7 +228,9 @@ class Composer:
             "greeting": "[[greeting]]",
             "service_name": shell["service"],
         }
-        html, text = voice.html.render(frame), voice.text.render(frame)
+        text = voice.text.render(frame)
+        whole = {name: kept_whole(said, phone, "[[reference]]") for name, said in shell.items()}
+        html = voice.html.render(frame | {"shell": whole})
         card = {"help": shell["card_help"], "why": shell["why"]}
         return _Frame(_Parts(html), _Parts(text), action["label"], tuple(answers), card)
 
@@ -310,47 +309,10 @@ class Composer:
             self._keep(key, one_line(str(getattr(self._voice(language).personal, name)(*arguments))))
         return self._said[key]
 
-    def _voice(self, language: Language) -> _Voice:
+    def _voice(self, language: Language) -> Voice:
         if language.tag not in self._voices:
-            self._voices[language.tag] = _Voice(self.template_dir / "notices", language)
+            self._voices[language.tag] = Voice(self.template_dir / "notices", language)
         return self._voices[language.tag]
-
-
-class _Voice:
-    """The templates of notices in one language."""
-
-    def __init__(self, folder: Path, language: Language) -> None:
-        self.folder = folder
-        self.language = language
-
-    @cached_property
-    def plain(self) -> Environment:
-        return self.language.environment(FileSystemLoader(self.folder), autoescape=False)
-
-    @cached_property
-    def text(self) -> Template:
-        return self.plain.get_template("mail.txt.jinja")
-
-    @cached_property
-    def html(self) -> Template:
-        source = (self.folder / "mail.mjml.jinja").read_text(encoding="utf-8")
-        name = f"mail.{self.language.direction}.html"
-        page = mrml.to_html(turned(source, self.language.direction)).content
-        return self.language.environment(DictLoader({name: page}), autoescape=True).get_template(name)
-
-    @cached_property
-    def personal(self) -> object:
-        return self.plain.get_template("personal.jinja").make_module()
-
-    def shell(self, variables: Mapping[str, Any]) -> dict[str, str]:
-        said = vars(self.plain.get_template("shell.jinja").make_module(dict(variables)))
-        return {name: one_line(str(value)) for name, value in said.items() if not name.startswith("_")}
-
-
-def turned(mjml: str, direction: str) -> str:
-    """Return a layout for a direction of writing: ``[[start]]`` and ``[[end]]`` are left and right, or the reverse."""
-    start, end = _SIDES[direction]
-    return mjml.replace("[[direction]]", direction).replace("[[start]]", start).replace("[[end]]", end)
 
 
 def _answer_url(feedback_url: str | None, answer: str) -> str:

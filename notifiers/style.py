@@ -155,6 +155,7 @@ def _hyphens() -> pyphen.Pyphen:
 
 
 _UNSEEN = re.compile(r"<!--.*?-->|<(style|title|script)\b.*?</\1>", re.S)
+_SPAN = re.compile(r"</?span\b[^>]*>")
 _TAG = re.compile(r"<[^>]*>")
 _HTML = re.compile(r"<html\b([^>]*)>")
 _LINK = re.compile(r"<a\b([^>]*)>(.*?)</a>", re.S)
@@ -196,4 +197,4 @@ class Page:
 
 
 def _said(html: str) -> str:
-    return " ".join(unescape(_TAG.sub(" ", html)).split())
+    return " ".join(unescape(_TAG.sub(" ", _SPAN.sub("", html))).split())

@@ -13,10 +13,11 @@ from babel.messages import Catalog
 from babel.messages.catalog import Message
 
 from notifiers.catalogues import DOMAIN, extract
-from notifiers.compose import Composer, turned
+from notifiers.compose import Composer
 from notifiers.language import misplaced, read_catalogue
 from notifiers.samples import distinct_cases, hostile, sample, shape_cases
 from notifiers.style import complaints
+from notifiers.voice import turned
 
 MJML_S = 60
 """Longest that Node may take to judge a layout."""

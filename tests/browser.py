@@ -26,6 +26,18 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 COLOURS = ["color-contrast", "link-in-text-block"]
 """Of these, the rules that a page may break in the dark alone."""
 
+LINES = """selector => [...document.querySelectorAll(selector)].map(it => {
+  const inside = document.createRange();
+  inside.selectNodeContents(it);
+  return new Set([...inside.getClientRects()].map(box => Math.round(box.top))).size;
+})"""
+
+
+def lines(page: Page, selector: str) -> list[int]:
+    """Over how many lines the text of each element goes."""
+    found: list[int] = page.evaluate(LINES, selector)
+    return found
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:

@@ -77,7 +77,7 @@ class SendGridSettings:
     api_key
         Secret; in no repr and no log.
     sender, sender_name
-        A verified sender.
+        A verified sender, and what people see in place of its address; None where the service has no name.
     reply_to
         An address that people read.
     unsubscribe_url
@@ -96,7 +96,7 @@ class SendGridSettings:
 
     api_key: str = field(repr=False)
     sender: str
-    sender_name: str
+    sender_name: str | None
     reply_to: str
     unsubscribe_url: str | None = None
     unsubscribe_link: Callable[[str, str], str] | None = field(default=None, repr=False)

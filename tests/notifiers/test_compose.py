@@ -149,7 +149,7 @@ def test_every_notice_has_the_twelve_points(changes, signing, context):
 
 
 def visible(html: str) -> str:
-    page = re.sub(r"<[^>]+>", " ", html.partition("<body")[2])
+    page = re.sub(r"<[^>]+>", " ", re.sub(r"</?span[^>]*>", "", html.partition("<body")[2]))
     return " ".join(unescape(page).split())
 
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page
 from benchmarks.mail import AXE, NARROW_PX, look
 from benchmarks.pictures import SHEET_SCALE, VIEWS, sheet, take
 from notifiers.samples import hostile, sample, shape_cases
-from tests.browser import _missing
+from tests.browser import _missing, lines
 
 pytestmark = pytest.mark.browser
 
@@ -34,6 +34,9 @@ def test_every_language_is_accessible_on_a_telephone(scheme, browser, axe_source
         for case in (shapes[3], shapes[index % len(shapes)]):
             html = composer.compose(sample(case, tag).context).html
             assert look(page, html, axe_source) == {"pages": 1, "violations": 0, "scrolls": 0}
+            read_out = page.locator("span[style*=inline-block]").all_inner_texts()
+            assert any(it.startswith("ABCD-EFGH") for it in read_out), "Text is twice as large now."
+            assert lines(page, "span[style*=inline-block]") == [1] * len(read_out)
     page.close()
 
 

@@ -47,6 +47,10 @@ def settings() -> SendGridSettings:
 class TestRequest:
     """What is posted."""
 
+    def test_a_service_without_a_name_writes_from_its_address_alone(self, settings):
+        nameless = request_body(MESSAGE, replace(settings, sender_name=None))
+        assert nameless["from"] == {"email": "notices@lumen.example"}
+
     def test_it_is_complete_and_says_no_more_than_it_must(self, settings):
         assert request_body(MESSAGE, settings) == {
             "from": {"email": "notices@lumen.example", "name": "Lumen"},

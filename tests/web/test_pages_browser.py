@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from config.settings import PathSettings, Settings
 from console.web import make_app
 from notifiers.links import Purpose
+from tests.browser import lines
 from tests.web.conftest import PUBLIC, SECRET
 
 pytestmark = pytest.mark.browser
@@ -61,6 +62,10 @@ def test_a_page_keeps_nobody_out(browser, axe, address, purpose, locale, scheme)
     for size in ("100%", "200%"):
         page.evaluate("size => { document.documentElement.style.fontSize = size }", size)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.set_viewport_size({"width": 390, "height": 900})
+    read_out = page.locator("bdi.code:not([dir]), a[href^='tel:']").count()
+    assert read_out == {Purpose.GENUINE: 1, Purpose.FEEDBACK: 0, Purpose.CASE: 2}[purpose]
+    assert lines(page, "bdi.code:not([dir]), a[href^='tel:']") == [1] * read_out
     page.close()
 
 
