@@ -90,6 +90,16 @@ def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
     return section if isinstance(section, dict) else {}
 
 
+def text_of(path: Path) -> str:
+    """Return what stands in a file, or raise `SettingsError`."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError([f"{path} cannot be read: {error.strerror}."]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([f"{path} is not UTF-8 text."]) from None
+
+
 class Document:
     """A YAML file: its values, and the line on which each key stands."""
 
@@ -101,14 +111,15 @@ class Document:
     @classmethod
     def read(cls, path: Path) -> Document:
         """Parse a file, or raise `SettingsError`."""
+        return cls.parse(path, text_of(path))
+
+    @classmethod
+    def parse(cls, path: Path, text: str) -> Document:
+        """Parse the text of a file, or raise `SettingsError`."""
         try:
-            loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+            loader = yaml.SafeLoader(text)
             node = loader.get_single_node()
             values = loader.construct_document(node) if node is not None else {}
-        except OSError as error:
-            raise SettingsError([f"{path} cannot be read: {error.strerror}."]) from None
-        except UnicodeDecodeError:
-            raise SettingsError([f"{path} is not UTF-8 text."]) from None
         except yaml.YAMLError as error:
             raise SettingsError([_syntax_complaint(path, error)]) from None
         if not isinstance(values, dict):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from config.reading import Document, SettingsError
+from config.reading import Document, SettingsError, text_of
 from config.settings import WebAddress
 from incidents.model import Cause, TroubleKind
 from notifiers.remedies import ASPECTS, UNKNOWN, WORDS, Entry, Needed, Remedies, Sight, Step
@@ -23,6 +24,8 @@ from telemetry.contract import DENIAL_CLASSES, DEVICE_TYPES, FAILURE_CLASSES, Si
 DEFAULT_REMEDIES = Path(__file__).with_name("remedies.yaml")
 ERROR_CLASSES = FAILURE_CLASSES + DENIAL_CLASSES
 MAX_STEPS = 3
+FILES_KEPT = 16
+"""Each command and web app of a process reads the same one or two."""
 OURS = (Cause.SERVICE, Cause.APP)
 REQUIRED = (*WORDS, "needed")
 """What every notice must have; the rest may be absent."""
@@ -137,7 +140,14 @@ def read_remedies(path: Path | None = None) -> Remedies:
     SettingsError
         If anything in it is wrong; each complaint is a sentence with the file, the line and the key.
     """
-    document = Document.read(path or DEFAULT_REMEDIES)
+    path = path or DEFAULT_REMEDIES
+    return _understood(path, text_of(path))
+
+
+@lru_cache(maxsize=FILES_KEPT)
+def _understood(path: Path, text: str) -> Remedies:
+    """Work out what a file's text says; the same text says the same."""
+    document = Document.parse(path, text)
     problems = list(document.duplicates())
     if problems:
         raise SettingsError(problems)

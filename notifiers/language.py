@@ -79,6 +79,8 @@ class _Compiled(BytecodeCache):
 
 
 COMPILED = {autoescape: _Compiled() for autoescape in (False, True)}
+FOLDERS_KEPT = 64
+"""Each command and web app of a process reads the same few catalogues."""
 
 
 class CatalogueError(Exception):
@@ -314,7 +316,13 @@ def _number(number: float, locale: Locale) -> str:
 
 def _read_folder(folder: Path) -> Catalogue | None:
     """Return what a folder's catalogues translate, or None where that is not enough to write to anybody."""
-    read = [read_catalogue(path) for path in sorted(folder.glob("*.po"))]
+    return _understood(tuple([(path, _text(path)) for path in sorted(folder.glob("*.po"))]))
+
+
+@lru_cache(maxsize=FOLDERS_KEPT)
+def _understood(files: tuple[tuple[Path, str], ...]) -> Catalogue | None:
+    """Work out what the texts of a folder's files say; the same texts say the same."""
+    read = [_parsed(path, text) for path, text in files]
     sentences: dict[str, Sequence[str]] = {}
     for catalog in read:
         sentences |= dict(_sentences(catalog))
@@ -331,15 +339,24 @@ def read_catalogue(path: Path) -> Catalog:
     CatalogueError
         If it is no catalogue; a sentence with its file and line.
     """
+    return _parsed(path, _text(path))
+
+
+def _text(path: Path) -> str:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise CatalogueError(f"{path}, line 1: this is not a catalogue: it is not UTF-8 text.") from None
+
+
+def _parsed(path: Path, text: str) -> Catalog:
+    lines = text.splitlines()
+    try:
         _check_lines(path, lines)
         catalog = read_po(lines, locale=path.parent.name.replace("-", "_"), abort_invalid=True)
         gettext.c2py(catalog.plural_expr)
     except PoFileError as error:
         raise CatalogueError(f"{path}, line {error.lineno + 1}: this is not a catalogue: {error.args[0]}.") from None
-    except UnicodeDecodeError:
-        raise CatalogueError(f"{path}, line 1: this is not a catalogue: it is not UTF-8 text.") from None
     except (ValueError, UnknownLocaleError) as error:
         raise CatalogueError(f"{path}, line 1: this is not a catalogue: {str(error).rstrip('.')}.") from None
     return catalog
