@@ -17,7 +17,7 @@ from detectors.observations import MISSING, Observations, Vocabularies
 from detectors.rates import HourlyCounts
 from telemetry.contract import DIMENSIONS
 
-pytest_plugins = ["tests.browser", "tests.postgres"]
+pytest_plugins = ["tests.browser", "tests.ledgers", "tests.postgres"]
 ROOT = Path(__file__).resolve().parents[1]
 
 

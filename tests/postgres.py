@@ -146,20 +146,3 @@ def empty_postgres_url(postgres: Server) -> Iterator[str]:
     """A database without tables."""
     with postgres.database() as url:
         yield url
-
-
-EITHER = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-
-
-@pytest.fixture(params=EITHER)
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A ledger's URL, on either database in turn; `Ledger.upgrade` makes what is not there."""
-    return f"sqlite:///{tmp_path}/ledger.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-
-
-@pytest.fixture(params=EITHER)
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Likewise, without tables."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/empty.db"
-    return request.getfixturevalue("empty_postgres_url")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -25,6 +26,11 @@ class Clock:
 
     def forward(self, **units: float) -> None:
         self.time += timedelta(**units)
+
+
+def client_at(url: str, timeout: float = 30) -> httpx.Client:
+    """Return a client of what is served; it speaks plain HTTP, so it need not read the world's certificates."""
+    return httpx.Client(base_url=url, timeout=timeout, trust_env=False, verify=False)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from console.report import chart, words
 from console.report.facts import Facts, facts_of, incident_ids
+from notifiers.language import COMPILED
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 UNSAFE_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]")
@@ -103,6 +104,7 @@ def environment_of(templates: Path) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=COMPILED[True],
     )
     environment.globals["words"] = words
     return environment

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from console.report.words import clean, moment
 from incidents.ledger.store import Ledger
 from incidents.publications import Publication, PublicState, published
+from notifiers.language import COMPILED
 
 SHOWN = timedelta(days=90)
 """How long what is over stays on the page."""
@@ -65,6 +66,7 @@ def build(
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=COMPILED[True],
     )
     environment.filters.update(plain=lambda text: clean(text, LONGEST_WORDS), moment=moment, urn=_urn)
     values = {

@@ -15,6 +15,7 @@ from console.report import words as report_words
 from console.support import words
 from console.web.headers import policy_with_scripts
 from console.web.pages import version_of
+from notifiers.language import COMPILED
 
 POLICY = f"{policy_with_scripts()}; frame-src 'self'"
 """Scripts and styles from our own files only; frames show nothing but our own previews."""
@@ -48,6 +49,7 @@ class Templates:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            bytecode_cache=COMPILED[True],
         )
         self.environment.globals.update(
             at=self.at,

@@ -193,10 +193,9 @@ class _Opened:
 
 
 @pytest.fixture
-def desk(tmp_path, root):
+def desk(tmp_path, sqlite_url, root):
     (tmp_path / "templates").symlink_to(root / "templates")
-    with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
-        ledger.upgrade()
+    with Ledger(sqlite_url) as ledger:
         yield Desk(tmp_path, ledger)
 
 

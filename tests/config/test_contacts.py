@@ -27,8 +27,6 @@ def warehouse(root):
 @pytest.fixture
 def ledger(ledger_url):
     with Ledger(ledger_url, durable=False) as ledger:
-        if "sqlite" in ledger_url:
-            schema.metadata.create_all(ledger.engine)
         yield ledger
 
 

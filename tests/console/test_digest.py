@@ -28,7 +28,6 @@ LEADS = ("ann@example.com", "ben@example.com")
 @pytest.fixture
 def ledger(ledger_url):
     with Ledger(ledger_url) as ledger:
-        ledger.upgrade()
         with ledger.write() as connection:
             hostile = replace(OPEN, incident_id="inc-h", cohort=Cohort.of({"isp": HOSTILE}))
             ledger.save_incidents(connection, [LARGE, OPEN, hostile])

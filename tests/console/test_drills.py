@@ -35,7 +35,6 @@ KEYS = {"PREBUFFER_SENDGRID_API_KEY": "SG.secret-key"}
 @pytest.fixture
 def ledger(ledger_url):
     with Ledger(ledger_url) as ledger:
-        ledger.upgrade()
         with ledger.write() as connection:
             ledger.save_incidents(connection, [INCIDENT])
             begin_drill(connection, Drill("d", "delivery", "", T0, "ann"))

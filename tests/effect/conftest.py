@@ -17,7 +17,6 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 @pytest.fixture
 def ledger(ledger_url):
     with Ledger(ledger_url, durable=False) as ledger:
-        ledger.upgrade()
         yield ledger
 
 

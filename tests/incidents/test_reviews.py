@@ -35,7 +35,6 @@ OTHER = replace(INCIDENT, incident_id="inc-2", affected_subscribers=5)
 @pytest.fixture
 def ledger(ledger_url):
     with Ledger(ledger_url) as ledger:
-        ledger.upgrade()
         with ledger.write() as connection:
             ledger.save_incidents(
                 connection, [INCIDENT, replace(INCIDENT, incident_id="inc-2", affected_subscribers=5)]

@@ -36,7 +36,6 @@ BEGIN, UNTIL = T0 - HOUR, T0 + 3 * HOUR
 @pytest.fixture
 def ledger(ledger_url):
     with Ledger(ledger_url) as ledger:
-        ledger.upgrade()
         yield ledger
 
 

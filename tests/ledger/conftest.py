@@ -93,5 +93,4 @@ def t0():
 @pytest.fixture
 def ledger(ledger_url):
     with Ledger(ledger_url) as ledger:
-        ledger.upgrade()
         yield ledger

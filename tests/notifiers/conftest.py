@@ -105,8 +105,6 @@ def decide_one(person, policy) -> Callable[..., Decision | None]:
 def ledger(ledger_url) -> Iterator[Ledger]:
     """A ledger on either database in turn."""
     with Ledger(ledger_url, durable=False) as ledger:
-        if "sqlite" in ledger_url:
-            schema.metadata.create_all(ledger.engine)
         yield ledger
 
 

@@ -34,7 +34,6 @@ PERSON = Recipient("sub-1", "a@example.com", timezone="Europe/London", country="
 @pytest.fixture
 def ledger(ledger_url):
     with Ledger(ledger_url) as ledger:
-        ledger.upgrade()
         with ledger.write() as connection:
             ledger.save_incidents(connection, [HIT])
             ledger.save_troubles(connection, [STRUCK], NOON)

@@ -32,9 +32,8 @@ CASES = (LARGE, OPEN, HOSTILE_ONE, EVERYONE, FORMULA, CROWD)
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
-        ledger.upgrade()
+def ledger(sqlite_url):
+    with Ledger(sqlite_url) as ledger:
         with ledger.write() as connection:
             ledger.save_incidents(connection, CASES)
         yield ledger
@@ -56,7 +55,6 @@ def test_every_incident_can_be_handed_out_as_anything(ledger, tmp_path, incident
 
 def test_sums_are_the_same_on_every_database(ledger_url):
     with Ledger(ledger_url) as ledger:
-        ledger.upgrade()
         with ledger.write() as connection:
             ledger.save_incidents(connection, [LARGE])
             decide(connection, 12, state="sent")

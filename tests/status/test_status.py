@@ -27,7 +27,6 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 @pytest.fixture
 def ledger(ledger_url):
     with Ledger(ledger_url) as ledger:
-        ledger.upgrade()
         with ledger.write() as connection:
             ledger.save_incidents(connection, [LARGE, OPEN, HOSTILE_ONE, EVERYONE])
         yield ledger

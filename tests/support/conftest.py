@@ -17,12 +17,11 @@ from console.support import sessions
 from console.support.passwords import hashed
 from console.support.sessions import Role
 from console.web import make_app
-from incidents.ledger import schema
 from incidents.ledger.store import Ledger
 from incidents.model import Cause, Verdict
 from notifiers import rollout
 from tests.report.samples import EVERYONE, HOSTILE_ONE, LARGE, MERGED, ONSET, OPEN, decide
-from tests.serving import Clock, serving
+from tests.serving import Clock, client_at, serving
 
 PASSWORD = "a long and plain password"
 HASH = hashed(PASSWORD)
@@ -45,8 +44,6 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def ledger(ledger_url: str) -> Iterator[Ledger]:
     with Ledger(ledger_url, durable=False) as ledger:
-        if ledger.engine.dialect.name == "sqlite":
-            schema.metadata.create_all(ledger.engine)
         fill(ledger)
         yield ledger
 
@@ -80,7 +77,7 @@ def client_of(settings: Settings, ledger: Ledger, clock: Clock) -> Iterator[Call
         url = stack.enter_context(serving(patient(make_app(settings, ledger, clock))))
 
         def build(role: Role | None = Role.LEAD, name: str = AUTHOR) -> httpx.Client:
-            client = httpx.Client(base_url=f"{url}/console", timeout=30, trust_env=False)
+            client = client_at(f"{url}/console")
             if role is not None:
                 with ledger.write() as connection:
                     token = sessions.begin(connection, name, role, clock(), timedelta(hours=12))

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, RedirectResponse
 
 from config.settings import Settings
 from console.web import make_app
-from tests.serving import serving
+from tests.serving import client_at, serving
 
 pytestmark = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 KEY = RSAKey.generate_key(2048, {"kid": "one"})
@@ -96,7 +96,7 @@ def browser_of(provider: Provider, ledger) -> Iterator[httpx.Client]:
         "admins": ["root"],
     }
     app = make_app(Settings.model_validate({"console": console}), ledger, _now)
-    with serving(app) as url, httpx.Client(base_url=f"{url}/console", trust_env=False, timeout=30) as client:
+    with serving(app) as url, client_at(f"{url}/console") as client:
         yield client
 
 
@@ -170,7 +170,7 @@ def test_an_answer_that_nobody_here_asked_for_is_refused(browser_of, provider) -
 def test_a_provider_that_is_gone_is_a_sentence(ledger) -> None:
     console = {"issuer": "http://127.0.0.1:9", "client_id": CLIENT, "leads": ["x"]}
     app = make_app(Settings.model_validate({"console": console}), ledger, _now)
-    with serving(app) as url, httpx.Client(base_url=f"{url}/console", trust_env=False) as client:
+    with serving(app) as url, client_at(f"{url}/console") as client:
         answer = client.get("/sign-in/provider")
     assert answer.status_code == 503
     assert "does not answer" in answer.text

@@ -23,7 +23,7 @@ from incidents.ledger.audit import history
 from incidents.ledger.casework import digests
 from incidents.ledger.store import Ledger
 from tests.report.samples import LARGE
-from tests.serving import Clock, serving, wait_for
+from tests.serving import Clock, client_at, serving, wait_for
 from tests.support.conftest import AUTHOR
 
 pytestmark = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
@@ -69,7 +69,7 @@ def leads(
         def build(name: str = AUTHOR) -> httpx.Client:
             with ledger.write() as connection:
                 token = sessions.begin(connection, name, Role.LEAD, clock(), timedelta(hours=12))
-            client = stack.enter_context(httpx.Client(base_url=url, timeout=30, trust_env=False))
+            client = stack.enter_context(client_at(url))
             client.cookies.set("prebuffer-session", token, domain="127.0.0.1")
             client.headers["x-form-token"] = sessions.form_token(token)
             return client
@@ -117,7 +117,7 @@ def test_who_is_not_signed_in_sees_no_drill(leads, workshop: Workshop) -> None:
     workshop.may.set()
     lead.post("/drills")
     wait_for(lambda: "/drills/drill-1" in lead.get("/drills").text)
-    with httpx.Client(base_url=lead.base_url, trust_env=False) as nobody:
+    with client_at(str(lead.base_url)) as nobody:
         sent_away = nobody.get("/stage/drill-1/incidents").headers["location"]
         assert sent_away == "/console/sign-in?after=%2Fconsole%2Fstage%2Fdrill-1%2Fincidents"
         assert nobody.post(f"/stage/drill-1/incidents/{LARGE.incident_id}/review").status_code == 303

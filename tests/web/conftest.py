@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -22,7 +21,7 @@ from notifiers.insert import insert_new
 from notifiers.links import Links
 from notifiers.model import Recipient, notice_id
 from notifiers.people import keep_people
-from tests.serving import Clock, serving
+from tests.serving import Clock, client_at, serving
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SECRET = "a secret that nobody guesses, of some length"
@@ -35,9 +34,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", durable=False) as ledger:
-        schema.metadata.create_all(ledger.engine)
+def ledger(sqlite_url: str) -> Iterator[Ledger]:
+    with Ledger(sqlite_url, durable=False) as ledger:
         yield ledger
 
 
@@ -72,7 +70,7 @@ def serve() -> Iterator[Callable[[FastAPI], httpx.Client]]:
 
         def build(app: FastAPI) -> httpx.Client:
             url = stack.enter_context(serving(app))
-            return stack.enter_context(httpx.Client(base_url=url, timeout=10, trust_env=False))
+            return stack.enter_context(client_at(url, timeout=10))
 
         yield build
 

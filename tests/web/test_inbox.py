@@ -11,7 +11,6 @@ from notifiers.cards import update_card
 @pytest.fixture
 def ledger(ledger_url):
     with Ledger(ledger_url, durable=False) as ledger:
-        ledger.upgrade()
         yield ledger
 
 

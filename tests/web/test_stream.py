@@ -20,7 +20,6 @@ from tests.web.conftest import put_into
 @pytest.fixture
 def ledger(ledger_url):
     with Ledger(ledger_url, durable=False) as ledger:
-        ledger.upgrade()
         yield ledger
 
 
