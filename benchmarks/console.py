@@ -46,6 +46,8 @@ HASH = "scrypt:AAAA:AAAA"
 """It matches no password: this benchmark comes in by a session of its own making."""
 COUNTED = ("overview", "an incident", "the huge incident", "an approval", "effect")
 """Pages that say how many: they are asked for again when nothing has been counted yet."""
+CASE = "a case packet"
+"""Asked for by a form: that somebody looked is written down."""
 WRITE_EVERY_S, PEOPLE_A_TURN = 0.05, 100
 """How often, and for how long, the pipeline holds the ledger, and on how many it decides meanwhile."""
 
@@ -93,6 +95,9 @@ def pages(size: Size, client: httpx.Client, rng: random.Random) -> dict[str, lis
         "an approval": [f"/approvals/{HUGE}"] * 15,
         "silences": ["/silences"] * 15,
         "effect": ["/effect", "/effect?days=365"] * 8,
+        "lessons": ["/lessons", "/lessons?text=nothing"] * 8,
+        "what was learned": [f"/incidents/{it}/lessons" for it in incidents],
+        CASE: [f"/subscribers/{it}/case" for it in people],
         "audit trail": ["/trail"] * 15,
         "settings": ["/settings"] * 15,
     }
@@ -127,6 +132,7 @@ def served(ledger: Ledger, *, patience_s: float = counting.PATIENCE_S) -> Iterat
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     with httpx.Client(base_url=f"{url}/console", timeout=600, trust_env=False) as client:
         client.cookies.set("prebuffer-session", token, domain="127.0.0.1")
+        client.headers["x-form-token"] = sessions.form_token(token)
         yield client, counts
     server.should_exit = True
     thread.join(10)
@@ -146,7 +152,7 @@ def timed(client: httpx.Client, name: str, addresses: list[str], before: Callabl
     for address in addresses:
         before()
         start = time.perf_counter()
-        answer = client.get(address)
+        answer = client.request("POST" if name == CASE else "GET", address)
         times.append((time.perf_counter() - start) * 1000)
         assert answer.status_code in (200, 303), (address, answer.status_code)
         sizes.append(len(answer.content))

@@ -21,7 +21,7 @@ from console.support.access import SAFE_METHODS, SignedOutError
 from console.support.counting import Counts
 from console.support.openid import Provider
 from console.support.presence import Presence
-from console.support.rehearsals import Make, Rehearsals, made_apart
+from console.support.rehearsals import FOLDER, Make, Rehearsals, made_apart
 from console.support.routes import (
     administration,
     approvals,
@@ -88,6 +88,7 @@ def make_console(
     public_url: str | None = None,
     provider: Provider | None = None,
     make: Make | None = None,
+    folder: Path = FOLDER,
     inside: Inside | None = None,
 ) -> FastAPI:
     """Build the console.
@@ -104,8 +105,8 @@ def make_console(
         Where the web app is reached, if not as the settings say.
     provider
         Where people sign in; by default as the settings say.
-    make
-        Makes drills; by default each in a process of its own.
+    make, folder
+        Makes drills, by default each in a process of its own; where they live.
     inside
         Of the console of a drill: the real one that it is in.
     """
@@ -128,7 +129,7 @@ def make_console(
         RateLimits(),
         provider,
         doors,
-        Rehearsals(make or made_apart(settings)),
+        Rehearsals(make or made_apart(settings, folder), folder),
     )
     for kind in (Problem, HTTPException, RequestValidationError, SQLAlchemyError):
         app.add_exception_handler(kind, refused)

@@ -1,23 +1,33 @@
-"""Makes drills aside, one at a time, while pages go on: each is half a minute's work, in a process of its own."""
+"""Makes drills aside, one at a time, while pages go on: each is half a minute's work, in a process of its own.
+
+That one is being made is written down beside the drills, so that a server which is started anew can say that the work
+of the one before it was cut off.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import multiprocessing
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Lock
 
+from config.runner import is_gone, this_process
 from config.settings import Settings
 
 log = logging.getLogger("prebuffer.console")
 FOLDER = Path("data/var/drills")
 """Where drills live, as the command has it."""
+UNDER_WAY = "making.json"
+"""Who asked for the drill that is being made, and which process makes it; beside the drills."""
+INTERRUPTED = "The drill was interrupted: this server stopped while it was made. Start it again."
 Progress = Callable[[int, int], None]
 Make = Callable[[str | None, str, datetime, Progress], str]
 """Makes a drill of a scenario (None: any) for somebody, from now on; says how far it is, and returns its id."""
@@ -53,13 +63,21 @@ class Rehearsals:
     ----------
     make
         Makes one; see `made_apart`.
+    folder
+        Where drills live.
     """
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: Make, folder: Path = FOLDER) -> None:
         self.make = make
-        self.making: Making | None = None
+        self.folder = folder
+        self._making: Making | None = None
         self._lock = Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drill")
+
+    @property
+    def making(self) -> Making | None:
+        """What is being made, here or by another process, or could not be made; None where there is nothing to say."""
+        return self._making or self._left_behind()
 
     def begin(self, scenario: str | None, author: str, now: datetime) -> None:
         """Begin to make a drill, and return at once; the arguments are those of `Make`.
@@ -70,23 +88,42 @@ class Rehearsals:
             If one is being made.
         """
         with self._lock:
-            if self.making is not None and self.making.problem is None:
-                raise RehearsalError(f"A drill is being made already, for {self.making.author}.")
-            self.making = Making(author)
+            making = self.making
+            if making is not None and making.problem is None:
+                raise RehearsalError(f"A drill is being made already, for {making.author}.")
+            with suppress(OSError):
+                self._write_down(author)
+            self._making = Making(author)
         self._thread.submit(self._make, scenario, author, now)
 
     def _make(self, scenario: str | None, author: str, now: datetime) -> None:
+        left = None
         try:
             self.make(scenario, author, now, self._note)
         except Exception as error:  # noqa: BLE001 - whatever it is, the page says so and the next may be made
             log.warning("A drill could not be made: %s", type(error).__name__)
-            self.making = Making(author, problem="The drill could not be made. The server's log says more.")
-        else:
-            self.making = None
+            left = Making(author, problem="The drill could not be made. The server's log says more.")
+        (self.folder / UNDER_WAY).unlink(missing_ok=True)
+        self._making = left
 
     def _note(self, done: int, steps: int) -> None:
-        if self.making is not None:
-            self.making = replace(self.making, share=done / steps if steps else 0.0)
+        if self._making is not None:
+            self._making = replace(self._making, share=done / steps if steps else 0.0)
+
+    def _write_down(self, author: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        said = json.dumps({"author": author, "by": this_process()})
+        (self.folder / UNDER_WAY).write_text(said, encoding="utf-8")
+
+    def _left_behind(self) -> Making | None:
+        """Return what another process makes, or was making when it ended."""
+        try:
+            said = json.loads((self.folder / UNDER_WAY).read_text(encoding="utf-8"))
+            author, by = str(said["author"]), str(said["by"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        is_over = by == this_process() or is_gone(by)  # in a container every server has the same name
+        return Making(author, problem=INTERRUPTED if is_over else None)
 
 
 def made_apart(settings: Settings, folder: Path = FOLDER, seed: int | None = None) -> Make:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -10,6 +13,7 @@ from threading import Event
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from config.settings import Settings
 from console.practice import settings_in
@@ -59,12 +63,16 @@ def workshop(settings: Settings, ledger: Ledger, tmp_path: Path) -> Workshop:
     return Workshop(settings, ledger, tmp_path)
 
 
+def console_of(settings: Settings, ledger: Ledger, clock: Clock, workshop: Workshop) -> FastAPI:
+    return make_console(settings, ledger, clock, make=workshop, folder=workshop.folder, public_url="http://x")
+
+
 @pytest.fixture
 def leads(
     settings: Settings, ledger: Ledger, clock: Clock, workshop: Workshop
 ) -> Iterator[Callable[..., httpx.Client]]:
     with ExitStack() as stack:
-        url = stack.enter_context(serving(make_console(settings, ledger, clock, make=workshop, public_url="http://x")))
+        url = stack.enter_context(serving(console_of(settings, ledger, clock, workshop)))
 
         def build(name: str = AUTHOR) -> httpx.Client:
             with ledger.write() as connection:
@@ -154,3 +162,30 @@ def test_the_digest_is_shown_as_it_would_be_mailed_and_what_became_of_the_last(
     assert "Week 2026-W20" in page
     assert "to 2." in page
     assert "Of 1 nobody knows whether it arrived" in page
+
+
+@pytest.mark.parametrize("server", ["gone", "of the same name", "that still makes it"])
+def test_a_drill_that_the_last_server_was_making_is_said_to_be_interrupted(
+    leads, settings: Settings, ledger: Ledger, clock: Clock, workshop: Workshop, server: str
+) -> None:
+    lead = leads()
+    lead.post("/drills")
+    wait_for(lambda: "25 %" in lead.get("/drills").text)
+    note = workshop.folder / "making.json"
+    said = json.loads(note.read_text(encoding="utf-8"))
+    pids = {"gone": str(gone()), "of the same name": str(os.getpid()), "that still makes it": str(os.getppid())}
+    note.write_text(json.dumps(said | {"by": f"{said['by'].rpartition(':')[0]}:{pids[server]}"}), encoding="utf-8")
+    with serving(console_of(settings, ledger, clock, workshop)) as url, client_at(url) as after:
+        after.cookies.set("prebuffer-session", lead.cookies["prebuffer-session"], domain="127.0.0.1")
+        page = after.get("/drills").text
+    assert ("interrupted" in page) == (server != "that still makes it")
+    assert ("is being made for" in page) == (server == "that still makes it")
+    workshop.may.set()
+    wait_for(lambda: "/drills/drill-1" in lead.get("/drills").text)
+    assert not note.exists()
+
+
+def gone() -> int:
+    """The id of a process that is no more."""
+    with subprocess.Popen(["true"]) as process:
+        return process.pid

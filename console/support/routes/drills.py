@@ -92,7 +92,7 @@ def _only_one(support: Support) -> None:
 def _page(request: Request, support: Support, visitor: Visitor, status: int = 200, *, problem: str = "") -> Response:
     with support.ledger.read() as connection:
         frame, listed = framed(support, connection), known.all_drills(connection)
-    making = support.rehearsals.making
+    making = None if frame.drill else support.rehearsals.making
     values: dict[str, Any] = {"drills": listed, "making": making, "scenarios": list(Scenario), "problem": problem}
     return show(request, support, visitor, "drills.html.jinja", frame, status, **values)
 
