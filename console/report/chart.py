@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from console.report import words
+from console.report.arrivals import Arrivals
 from incidents.model import ChartPoint, Incident
 
 BAR_WIDTHS = tuple(timedelta(minutes=it) for it in (5, 10, 15, 30, 60, 120, 180, 360, 720, 1440))
@@ -99,6 +100,26 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Wave:
+    """One region: people decided on over time, as a path in a box of 1 by 1, and when they were most.
+
+    Each is drawn to its own height: it shows when, and the numbers beside it how many.
+    """
+
+    path: str
+    most_from: datetime
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Every region's wave, and from when until when all of them are drawn."""
+
+    start: datetime
+    end: datetime
+    waves: Mapping[str, Wave]
+
+
+@dataclass(frozen=True)
 class _Scale:
     start: datetime
     end: datetime
@@ -117,7 +138,7 @@ def chart_of(incident: Incident, size: Size) -> Chart | None:
     """Lay out an incident's chart; None if it has no points."""
     if not incident.chart:
         return None
-    width = _bar_width(incident.chart, size.bars)
+    width = bar_width(incident.chart, size.bars)
     points = regrouped(incident.chart, width)
     top = _nice_top(max(float(it.impaired) for it in points))
     scale = _Scale(points[0].slot, points[-1].slot + width, top, size)
@@ -149,10 +170,28 @@ def spark_of(incident: Incident) -> str:
     """Return an incident's impaired sessions as a path in a box of 1 by 1, for the index."""
     if not incident.chart:
         return ""
-    points = regrouped(incident.chart, _bar_width(incident.chart, NARROW.bars))
-    top = max(MIN_TOP, *(it.impaired for it in points))
+    return outline(regrouped(incident.chart, bar_width(incident.chart, NARROW.bars)))
+
+
+def outline(points: Sequence[ChartPoint]) -> str:
+    """Return how many were impaired as the outline of bars in a box of 1 by 1."""
+    top = max([MIN_TOP, *(it.impaired for it in points)])
     steps = (f"V{1 - it.impaired / top:.3f}H{i / len(points):.3f}" for i, it in enumerate(points, start=1))
     return f"M0 1{''.join(steps)}V1Z"
+
+
+def spread_of(arrivals: Arrivals) -> Spread | None:
+    """Lay out how an incident reached each region; None if nobody knows."""
+    if not arrivals:
+        return None
+    ends = (min(it[0][0] for it in arrivals.values()), max(it[-1][0] for it in arrivals.values()))
+    axis = [ChartPoint(time, 0, 0, 0.0) for time in ends]
+    width = bar_width(axis, NARROW.bars)
+    waves = {}
+    for region, counts in arrivals.items():
+        bars = regrouped([axis[0], *(ChartPoint(time, 0, count, 0.0) for time, count in counts), axis[1]], width)
+        waves[region] = Wave(outline(bars), max(bars, key=lambda it: it.impaired).slot)
+    return Spread(bars[0].slot, bars[-1].slot + width, waves)
 
 
 def _summed(start: datetime, points: Sequence[ChartPoint]) -> ChartPoint:
@@ -169,7 +208,8 @@ def _floor(time: datetime, width: timedelta) -> datetime:
     return midnight + (time - midnight) // width * width
 
 
-def _bar_width(points: Sequence[ChartPoint], bars: int) -> timedelta:
+def bar_width(points: Sequence[ChartPoint], bars: int) -> timedelta:
+    """Return the shortest round width of which at most so many bars hold all points."""
     length = points[-1].slot - points[0].slot
     return next((it for it in BAR_WIDTHS if length / it < bars), BAR_WIDTHS[-1])
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, RowMapping, and_, case, func, select
 
+from console.report.arrivals import Arrivals, arrivals
 from console.report.contacts import Aftermath, aftermath
 from incidents.cases import Case, case_of
 from incidents.drills import drill_here
@@ -103,6 +104,8 @@ class Facts:
         Contacts with support around it, where the ledger knows of contacts.
     regions
         Where people are, most first.
+    arrivals
+        When each of these regions was reached.
     answers
         What readers answered.
     case, reviews
@@ -124,6 +127,7 @@ class Facts:
     merged: tuple[Incident, ...]
     contacts: Aftermath | None
     regions: tuple[Region, ...]
+    arrivals: Arrivals
     answers: tuple[Answers, ...]
     case: Case
     reviews: tuple[Review, ...]
@@ -177,6 +181,7 @@ def _facts(connection: Connection, incident: Incident) -> Facts:
         "held_out": held,
         "others": problem.withheld_people - held + waiting,
     }
+    regions = _regions(connection, ids)
     silence = expected(connection, [incident.incident_id]).get(incident.incident_id)
     return Facts(
         incident,
@@ -185,7 +190,8 @@ def _facts(connection: Connection, incident: Incident) -> Facts:
         waiting,
         merged,
         aftermath(connection, incident, ids, people),
-        _regions(connection, ids),
+        regions,
+        arrivals(connection, ids, [it.name for it in regions]),
         _answers(connection, ids),
         case_of(connection, incident.incident_id),
         tuple(reviews_of(connection, incident.incident_id)),

@@ -130,6 +130,7 @@ def _values(facts: Facts, now: datetime, made: str = "") -> dict[str, Any]:
         "facts": facts,
         "incident": incident,
         "charts": [it for size in (chart.WIDE, chart.NARROW) if (it := chart.chart_of(incident, size))],
+        "spread": chart.spread_of(facts.arrivals),
         "now": now,
         "made": made,
     }

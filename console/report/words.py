@@ -205,6 +205,12 @@ def short_moment(time: datetime) -> str:
     return f"{time.day} {time:%b %H:%M}"
 
 
+def spread(start: datetime, end: datetime) -> str:
+    """Say what the small pictures of regions show."""
+    ends = f"{short_moment(start)} to {short_moment(end)} UTC"
+    return f"People decided on from {ends}, each region to its own height: when it was reached, and when it passed."
+
+
 def duration(length: timedelta) -> str:
     """Write a length of time to the minute, e.g. ``2 h 05 min``."""
     minutes = max(round(length.total_seconds() / 60), 0)

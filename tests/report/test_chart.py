@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.report.chart import BAR_WIDTHS, NARROW, WIDE, Size, chart_of, regrouped, spark_of
+from console.report.chart import BAR_WIDTHS, MIN_TOP, NARROW, WIDE, Size, chart_of, regrouped, spark_of, spread_of
 from incidents.model import ChartPoint
 from tests.report.samples import LARGE
 
@@ -68,3 +69,43 @@ def test_axes_are_labelled_with_round_numbers_and_times() -> None:
 def test_an_incident_without_points_has_no_chart() -> None:
     assert chart_of(replace(LARGE, chart=()), WIDE) is None
     assert spark_of(replace(LARGE, chart=())) == ""
+
+
+def heights(path: str) -> list[float]:
+    """The heights of the bars that a path draws in a box of 1 by 1; they go from its left to its right."""
+    bars = re.findall(r"V([\d.]+)H([\d.]+)", path)
+    assert [float(right) for _, right in bars] == pytest.approx(
+        [(i + 1) / len(bars) for i in range(len(bars))], abs=1e-3
+    )
+    return [1 - float(top) for top, _ in bars]
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> list[tuple[datetime, int]]:
+    moments = sorted(draw(st.sets(st.integers(0, 20_000), min_size=1, max_size=30)))
+    return [(START + timedelta(minutes=it), draw(st.integers(1, 5000))) for it in moments]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.dictionaries(st.sampled_from(["US-IL", "US-TX", "<b>"]), crowds(), min_size=1))
+def test_every_region_is_drawn_on_one_axis_and_nobody_of_it_is_lost(
+    arrivals: dict[str, list[tuple[datetime, int]]],
+) -> None:
+    spread = spread_of(arrivals)
+    assert spread is not None
+    assert set(spread.waves) == set(arrivals)
+    bars = {name: heights(wave.path) for name, wave in spread.waves.items()}
+    (number,) = {len(it) for it in bars.values()}
+    assert number <= NARROW.bars + 1
+    width = (spread.end - spread.start) / number
+    for name, counts in arrivals.items():
+        sums = [0] * number
+        for moment, count in counts:
+            sums[(moment - spread.start) // width] += count
+        top = max([MIN_TOP, *sums])
+        assert bars[name] == pytest.approx([it / top for it in sums], abs=1e-3)
+        assert sums[(spread.waves[name].most_from - spread.start) // width] == max(sums)
+
+
+def test_where_nobody_knows_where_people_are_there_is_no_spread() -> None:
+    assert spread_of({}) is None

@@ -168,6 +168,7 @@ def test_few_people_of_a_region_are_not_pointed_at(engine: Engine, tmp_path: Pat
     assert "US-IL 80" in text
     assert "elsewhere 3" in text
     assert "US-WI" not in text
+    assert text.count("most from") == 1
 
 
 def test_what_leads_said_and_planned_stands_in_the_report(engine: Engine, tmp_path: Path) -> None:

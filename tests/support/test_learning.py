@@ -96,6 +96,8 @@ def test_an_incident_shows_complaints_answers_and_regions(lead: httpx.Client, le
     assert "<script>alert" not in page
     assert "0 (0 %)" in page
     assert regions(page) == ["US-IL", "US-TX"]
+    assert page.count('class="wave"') == 2
+    assert "most from 12 May 01:00" in page
     assert regions(lead.get(BIG, params={"regions": "told"}).text) == ["US-TX", "US-IL"]
     person = lead.get(f"/subscribers/{told[0].subscriber_id}").text
     assert "They answered: Did this help? <strong>no</strong>" in person

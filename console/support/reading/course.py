@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
+from console.report.arrivals import Arrivals, arrivals
 from console.report.contacts import AFTERMATH
 from incidents.ledger.casework import notice_traits
 from incidents.ledger.schema import contacts, notices
@@ -62,6 +63,8 @@ class Course:
         What they wrote, the latest first; untrusted.
     places
         Where they are, most first.
+    arrivals
+        When each region was reached.
     satisfaction
         How content those were who contacted support, told and held out, 1 to 5; None if nobody said.
     """
@@ -70,6 +73,7 @@ class Course:
     answers: dict[Question, dict[int, int]]
     notes: tuple[str, ...]
     places: tuple[Place, ...]
+    arrivals: Arrivals
     satisfaction: dict[str, float | None]
 
     def sorted_by(self, order: str) -> list[Place]:
@@ -99,11 +103,13 @@ def course(connection: Connection, incident_ids: Sequence[str], onset: datetime,
     onset, resolved
         When it began, and when it was over; None while it goes on.
     """
+    places = _places(connection, incident_ids)
     return Course(
         _complaints(connection, incident_ids, onset, resolved),
         feedback.counts(connection, incident_ids),
         tuple(feedback.notes(connection, incident_ids, limit=MOST_NOTES)),
-        _places(connection, incident_ids),
+        places,
+        arrivals(connection, incident_ids, [it.region for it in places]),
         _satisfaction(connection, incident_ids, onset, resolved),
     )
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from console.report.chart import NARROW, WIDE, chart_of
+from console.report.chart import NARROW, WIDE, chart_of, spread_of
 from console.report.files import ReportFile, reports_of
 from console.status.draft import Draft, draft_of
 from console.support.access import Viewer, Visitor
@@ -137,6 +137,7 @@ def page(
         charts=[it for size in (WIDE, NARROW) if (it := chart_of(found, size))],
         tally=tally,
         course=came,
+        spread=spread_of(came.value.arrivals) if came.value else None,
         timeline=timeline(found, known.said, known.publication, tally.value, came.value),
         regions_by=request.query_params.get("regions", "people"),
         after=after,
