@@ -18,7 +18,6 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from incidents.ledger import schema
 from incidents.ledger.store import Ledger
 from tests.notifiers.histories import History
 
@@ -26,22 +25,13 @@ MORE = int(os.environ.get("PREBUFFER_HISTORIES", "0"))
 Fresh = Callable[[], AbstractContextManager[Ledger]]
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory):
-    """A ledger's file with nothing in it, to copy."""
-    file = tmp_path_factory.mktemp("histories") / "empty.db"
-    with Ledger(f"sqlite:///{file}", durable=False) as ledger:
-        schema.metadata.create_all(ledger.engine)
-    return file
-
-
 @pytest.fixture
-def on_sqlite(empty, tmp_path) -> Fresh:
+def on_sqlite(blank_ledger, tmp_path) -> Fresh:
     """Opens a ledger with nothing in it."""
 
     @contextmanager
     def fresh() -> Iterator[Ledger]:
-        file = shutil.copy(empty, tmp_path / "ledger.db")
+        file = shutil.copy(blank_ledger, tmp_path / "ledger.db")
         with Ledger(f"sqlite:///{file}", durable=False) as ledger:
             yield ledger
         for left in tmp_path.glob("ledger.db*"):
