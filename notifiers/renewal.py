@@ -37,7 +37,7 @@ SURE = 0.8
 """From this probability on a new verdict is worth saying: one that is less sure may change again."""
 MOST_TIMES = 4
 """What a card has said by then it goes on saying: nobody follows a fifth version."""
-MOST_AT_ONCE = 10_000
+MOST_AT_ONCE = 5_000
 """Notices that are renewed in one transaction, beside which nobody else can write."""
 MOST_IN_A_WINDOW = 200_000
 """Notices that one window renews; more follow in the next."""
