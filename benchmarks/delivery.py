@@ -3,7 +3,8 @@
 All against one server on loopback, in one run. Notices of an outage share their words and go up to a thousand a
 request; those of single people go one by one, to a server that answers as late as one some way off. The same bodies
 posted by a bare ``httpx.Client``, which remembers nothing and has as many requests in flight, and by SendGrid's own
-client, which opens a connection for each and waits for its answer, are what that is compared with.
+client, which opens a connection for each and waits for its answer, are what that is compared with. What a recipient of
+a shared notice takes of the processor stands beside what finding, beginning and recording alone take of it.
 """
 
 from __future__ import annotations
@@ -11,32 +12,36 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import httpx
 from sendgrid import SendGridAPIClient
 from sqlalchemy import insert, true, update
 
+from benchmarks.crashes import ledgers
 from benchmarks.mail_server import running
 from benchmarks.report import report
 from benchmarks.scene import BRAND, POLICY, SETTINGS, Scene, now
 from config.remedies import read_remedies
 from incidents.ledger.schema import bodies, outbox
-from incidents.ledger.store import Ledger
+from incidents.ledger.store import Ledger, transaction
 from incidents.model import Cause, Severity, Trouble, Verdict
+from notifiers.attempts import Result, begin, due, record
 from notifiers.channels import SendGrid
 from notifiers.channels.sendgrid import SEND_PATH
 from notifiers.compose import Composer, NoticeContext
 from notifiers.decide import decide
-from notifiers.deliver import deliver
+from notifiers.deliver import BATCH, deliver
 from notifiers.history import load_history
 from notifiers.model import ChannelName, Recipient
-from notifiers.outbox import Lease, Message, enqueue, stored
+from notifiers.outbox import Lease, Message, Outcome, Words, enqueue, stored
 from notifiers.sharing import Sharing
 from telemetry.contract import Signal
 
@@ -101,6 +106,44 @@ def send_all(ledger: Ledger, client: httpx.Client, in_flight: int) -> float:
     return sum(done.states.values()) / (time.perf_counter() - begun)
 
 
+def write_all(ledger: Ledger) -> None:
+    """Find, begin and record what is queued, a thousand at a time; ask no gate and send nothing."""
+    lease, known = Lease(), dict[str, Words]()
+    while True:
+        with transaction(ledger.engine) as connection:
+            found = due(connection, now(), [ChannelName.EMAIL], BATCH, known).messages
+            begin(connection, found, now(), lease)
+        if not found:
+            return
+        with transaction(ledger.engine) as connection:
+            record(connection, [Result(found, Outcome.SENT, provider_message_id="m")], now())
+
+
+def measure_shared(ledger: Ledger, provider: str, senders: int, in_flight: int) -> tuple[float, float]:
+    """Send what is queued by so many processes; return how long it took, and the processor's seconds."""
+    context = get_context("spawn")
+    ready, spent = context.Barrier(senders + 1), context.SimpleQueue()
+    crew = [context.Process(target=_send, args=(ledger.url, provider, in_flight, ready, spent)) for _ in range(senders)]
+    for process in crew:
+        process.start()
+    ready.wait()
+    begun = time.perf_counter()
+    used = sum(spent.get() for _ in crew)
+    took = time.perf_counter() - begun
+    for process in crew:
+        process.join()
+    return took, used
+
+
+def _send(url: str, provider: str, in_flight: int, ready: Barrier, spent: SimpleQueue[float]) -> None:
+    """Be one of them."""
+    with Ledger(url) as ledger, httpx.Client(base_url=provider) as client:
+        ready.wait()
+        before = time.process_time()
+        send_all(ledger, client, in_flight)
+        spent.put(time.process_time() - before)
+
+
 def make_alone(ledger: Ledger) -> None:
     """Let no message go together with another: each gets words of its own, kept where words are."""
     with ledger.write() as connection:
@@ -144,18 +187,17 @@ def post_by_sdk(requests: Sequence[bytes], url: str) -> float:
     return len(documents) / (time.perf_counter() - begun)
 
 
-def prepared(folder: Path, name: str) -> Ledger:
+def prepared(url: str) -> Ledger:
     """Return a new ledger with an outage in it."""
-    url = f"sqlite:///{folder}/{name}.db"
     Scene(url, "").prepare()
     return Ledger(url)
 
 
-def measure_individual(folder: Path, url: str, count: int, rounds: int, in_flight: int) -> dict[str, float]:
+def measure_individual(fresh: Callable[[], str], url: str, count: int, rounds: int, in_flight: int) -> dict[str, float]:
     """Measure the three ways in turn, several times, and return the medians."""
     rates: dict[str, list[float]] = {"deliver": [], "httpx": [], "sdk": []}
     for number in range(rounds):
-        with prepared(folder, f"one-{number}") as ledger, httpx.Client(base_url=url) as client:
+        with prepared(fresh()) as ledger, httpx.Client(base_url=url) as client:
             decide_and_queue(ledger, count, Cause.HOUSEHOLD)
             make_alone(ledger)
             requests = requests_of(ledger)
@@ -177,17 +219,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="of sending them (3)")
     parser.add_argument("--in-flight", type=int, default=8, help="requests at once (8)")
     parser.add_argument("--delay", type=float, default=0.02, help="seconds until a single mail is answered (0.02)")
+    parser.add_argument("--database", default="sqlite", help="sqlite or postgresql (sqlite)")
+    parser.add_argument("--senders", type=int, default=1, help="processes that send what is shared (1)")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as name, running(counting=False) as url:
-        folder = Path(name)
-        with prepared(folder, "shared") as ledger, httpx.Client(base_url=url) as client:
+    with ledgers(options.database) as fresh, running(counting=False) as url:
+        with prepared(fresh()) as ledger:
             decided = decide_and_queue(ledger, options.people, Cause.SERVICE)
-            shared = send_all(ledger, client, options.in_flight)
+            took, used = measure_shared(ledger, url, options.senders, options.in_flight)
+        with prepared(fresh()) as ledger:
+            decide_and_queue(ledger, options.people, Cause.SERVICE)
+            before = time.process_time()
+            write_all(ledger)
+            written = time.process_time() - before
         with running(counting=False, delay_s=options.delay) as late:
-            one = measure_individual(folder, late, options.individual, options.rounds, options.in_flight)
+            one = measure_individual(fresh, late, options.individual, options.rounds, options.in_flight)
     facts = {
         "decided_per_s": decided,
-        "shared_recipients_per_s": shared,
+        "shared_recipients_per_s": options.people / took,
+        "shared_cpu_us": used / options.people * 1e6,
+        "ledger_alone_cpu_us": written / options.people * 1e6,
         "individual_per_s": one["deliver"],
         "httpx_per_s": one["httpx"],
         "sdk_per_s": one["sdk"],

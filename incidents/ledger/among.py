@@ -26,8 +26,8 @@ class _Texts(TypeDecorator[Collection[str]]):
         return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
 
     def process_bind_param(self, value: Collection[str] | None, dialect: Dialect) -> Any:  # noqa: ANN401
-        texts = [str(text) for text in value or ()]
-        return texts if dialect.name == "postgresql" else orjson.dumps(texts).decode()
+        texts = value or ()
+        return [str(text) for text in texts] if dialect.name == "postgresql" else orjson.dumps(list(texts)).decode()
 
 
 class among(FunctionElement[bool]):  # noqa: N801 - reads as a function
