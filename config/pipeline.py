@@ -335,7 +335,7 @@ class Pipeline:
         people = {trouble.subscriber_id for trouble in troubles} | set(waiting)
         people |= {card.subscriber_id for card in cards}
         recipients = load_recipients(self.warehouse.connection, people)
-        base = count_subscribers(self.warehouse.connection)
+        base = count_subscribers(self.warehouse.connection) if self.policy.stages and troubles else 0
         regions = load_regions(self.warehouse.connection, {trouble.subscriber_id for trouble in troubles})
 
         def apply(connection: Connection) -> Counts:

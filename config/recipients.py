@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import duckdb
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 
 from incidents.ledger.schema import notices, outbox
 from notifiers.model import ChannelName, Recipient
 from notifiers.outbox import State
-from notifiers.release import due as held_until
+from notifiers.release import DUE as HELD
 from notifiers.standing import Consents
 
 _RECIPIENTS = """
@@ -65,12 +65,14 @@ def consents_of(asked: Iterable[str], recipients: Mapping[str, Recipient]) -> Co
 
 def waiting_people(connection: Connection, now: datetime) -> list[str]:
     """Return whose notices can move on by `now`: due to be sent, lost on their way, or no longer held back."""
-    due = (outbox.c.state == State.QUEUED.value) & (outbox.c.next_attempt_time <= now)
-    lost = (outbox.c.state == State.SENDING.value) & (outbox.c.lease_until <= now)
-    query = (
-        select(notices.c.subscriber_id)
-        .outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id)
-        .where(or_(held_until(now), due, lost))
-        .distinct()
-    )
-    return sorted(connection.scalars(query))
+    return sorted(connection.scalars(_WAITING, {"due_by": now}))
+
+
+_QUEUED = (outbox.c.state == State.QUEUED.value) & (outbox.c.next_attempt_time <= bindparam("due_by"))
+_LOST = (outbox.c.state == State.SENDING.value) & (outbox.c.lease_until <= bindparam("due_by"))
+_WAITING = (
+    select(notices.c.subscriber_id)
+    .outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id)
+    .where(or_(HELD, _QUEUED, _LOST))
+    .distinct()
+)

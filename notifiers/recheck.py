@@ -11,7 +11,7 @@ themselves are asked. Of a thousand most need not be asked at all: see `notifier
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,19 +32,31 @@ from notifiers.standing import Affair, Known, Standing
 from telemetry.time import Window
 
 
-def standings(connection: Connection, which: ColumnElement[bool], now: datetime | None = None) -> list[Standing]:
-    """Load how the messages that meet a condition on `notices` and `outbox` stand now.
+def standings(
+    connection: Connection,
+    query: Select[Any],
+    now: datetime | None = None,
+    parameters: Mapping[str, object] | None = None,
+) -> list[Standing]:
+    """Load how some messages stand now.
 
     Parameters
     ----------
     connection
         To the ledger; only read.
-    which
-        The condition.
+    query
+        Which messages: from `of_notices`.
     now
         Load what else their people heard, too, as of this moment.
+    parameters
+        Of the query.
     """
-    return _standing(connection, connection.execute(_OF_NOTICES.where(which)).all(), now)
+    return _standing(connection, connection.execute(query, parameters).all(), now)
+
+
+def of_notices(which: ColumnElement[bool]) -> Select[Any]:
+    """Select the messages that meet a condition on `notices` and `outbox`."""
+    return _OF_NOTICES.where(which)
 
 
 def standings_of(connection: Connection, message_ids: Collection[str], now: datetime | None = None) -> list[Standing]:

@@ -14,7 +14,7 @@ from notifiers import rollout
 from notifiers.gates.case import Closed
 from notifiers.model import HOLDING, Policy, RolloutState, WithheldReason
 from notifiers.outbox import State, cancel
-from notifiers.recheck import standings
+from notifiers.recheck import of_notices, standings
 from notifiers.standing import Consents, Standing
 
 OUTLASTED = frozenset({WithheldReason.EXPIRED, WithheldReason.RECOVERED, WithheldReason.NOT_TOLD})
@@ -63,7 +63,7 @@ def release_due(
     held: list[tuple[str, Closed]] = []
     dropped = Counter[WithheldReason]()
     rollout.follow_merges(connection, now)
-    for standing in standings(connection, due(now), None if policy is None else now):
+    for standing in standings(connection, _DUE, None if policy is None else now, {"due_by": now}):
         objection = standing.objection(now, consents, policy)
         wait = None if objection else standing.wait(now, waits)
         if objection is not None:
@@ -79,17 +79,21 @@ def release_due(
     return ReleaseReport(len(released), len(held), dropped)
 
 
-def due(now: datetime) -> ColumnElement[bool]:
-    """Return the condition on `notices` that what holds one may be over: its hour, its rollout, or its use."""
+def _due() -> ColumnElement[bool]:
     held = notices.c.withheld_reason.in_([reason.value for reason in HOLDING]) & notices.c.release_time.is_not(None)
-    in_time = notices.c.withheld_reason.in_(BY_THE_CLOCK) & (notices.c.release_time <= now)
+    in_time = notices.c.withheld_reason.in_(BY_THE_CLOCK) & (notices.c.release_time <= bindparam("due_by"))
     undecided = select(rollouts.c.episode).where(rollouts.c.state == RolloutState.WAITING.value)
     parts = select(incidents.c.incident_id).where(incidents.c.merged_into.is_not(None))
     answered = (notices.c.withheld_reason == WithheldReason.AWAITING_APPROVAL.value) & or_(
         notices.c.episode.not_in(undecided), notices.c.episode.in_(parts)
     )
     over = notices.c.incident_id.in_(rollout.ended_incidents())
-    return and_(held, or_(in_time, answered, over, notices.c.expires_time <= now))
+    return and_(held, or_(in_time, answered, over, notices.c.expires_time <= bindparam("due_by")))
+
+
+DUE = _due()
+"""The condition on `notices` that what holds one may be over by ``due_by``: its hour, its rollout, or its use."""
+_DUE = of_notices(DUE)
 
 
 def _let_go(connection: Connection, ids: Sequence[str], now: datetime) -> None:

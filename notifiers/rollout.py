@@ -19,7 +19,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select, update
 
 from incidents.afterwards import CORRECTION_PREFIX
 from incidents.ledger import audit
@@ -85,6 +85,30 @@ def ended_incidents() -> Select[tuple[str]]:
     )
     joined = incidents.outerjoin(whole, whole.c.incident_id == incidents.c.merged_into)
     return select(incidents.c.incident_id).select_from(joined).where(ended)
+
+
+# Built once: they are run in every step, and building a statement costs more than running it.
+_ASK_NEXT = (
+    update(rollouts)
+    .where(rollouts.c.state == RolloutState.GOING.value)
+    .values(state=RolloutState.WAITING.value, asked_time=bindparam("at"))
+)
+_OVERTAKEN = (
+    update(rollouts)
+    .where(rollouts.c.state == RolloutState.WAITING.value, rollouts.c.episode.in_(ended_incidents()))
+    .values(state=RolloutState.OVER.value, decided_time=bindparam("at"), decided_by=stops.PREBUFFER, note=OVERTAKEN)
+)
+_GOES_ON = select(incidents.c.incident_id).where(incidents.c.merged_into.is_(None), incidents.c.resolved_time.is_(None))
+_ASK_AGAIN = (
+    update(rollouts)
+    .where(rollouts.c.state == RolloutState.OVER.value, rollouts.c.episode.in_(_GOES_ON))
+    .values(state=RolloutState.WAITING.value, asked_time=bindparam("at"), decided_time=None, decided_by=None, note=None)
+)
+_PARTS = (
+    select(rollouts, incidents.c.merged_into)
+    .select_from(rollouts.join(incidents, incidents.c.incident_id == rollouts.c.episode))
+    .where(incidents.c.merged_into.is_not(None), rollouts.c.state.in_([state.value for state in UNDECIDED]))
+)
 
 
 def waiting(connection: Connection) -> list[Rollout]:
@@ -206,16 +230,8 @@ def _told_or_held(connection: Connection, episodes: Sequence[str]) -> dict[str, 
 
 def go_on(connection: Connection, now: datetime) -> None:
     """After a stage was let go, ask about the next one; what is over needs no answer any more."""
-    connection.execute(
-        update(rollouts)
-        .where(rollouts.c.state == RolloutState.GOING.value)
-        .values(state=RolloutState.WAITING.value, asked_time=now)
-    )
-    connection.execute(
-        update(rollouts)
-        .where(rollouts.c.state == RolloutState.WAITING.value, rollouts.c.episode.in_(ended_incidents()))
-        .values(state=RolloutState.OVER.value, decided_time=now, decided_by=stops.PREBUFFER, note=OVERTAKEN)
-    )
+    connection.execute(_ASK_NEXT, {"at": now})
+    connection.execute(_OVERTAKEN, {"at": now})
 
 
 def follow_merges(connection: Connection, now: datetime) -> None:
@@ -223,17 +239,8 @@ def follow_merges(connection: Connection, now: datetime) -> None:
 
     What was parted again, or goes on after all, asks again.
     """
-    goes_on = select(incidents.c.incident_id).where(
-        incidents.c.merged_into.is_(None), incidents.c.resolved_time.is_(None)
-    )
-    connection.execute(
-        update(rollouts)
-        .where(rollouts.c.state == RolloutState.OVER.value, rollouts.c.episode.in_(goes_on))
-        .values(state=RolloutState.WAITING.value, asked_time=now, decided_time=None, decided_by=None, note=None)
-    )
-    merged = incidents.c.merged_into.is_not(None) & rollouts.c.state.in_([state.value for state in UNDECIDED])
-    joined = rollouts.join(incidents, incidents.c.incident_id == rollouts.c.episode)
-    for row in connection.execute(select(rollouts, incidents.c.merged_into).select_from(joined).where(merged)).all():
+    connection.execute(_ASK_AGAIN, {"at": now})
+    for row in connection.execute(_PARTS).all():
         part = _rollout(row)
         whole = read(connection, [row.merged_into]).get(row.merged_into)
         note = TAKEN_OVER.format(row.merged_into)

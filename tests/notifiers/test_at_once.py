@@ -24,7 +24,7 @@ from notifiers.errors import ChannelPaused, OutcomeUnknown, RateLimited, Refused
 from notifiers.events import apply_events
 from notifiers.model import HOLDING, ChannelName, Policy, notice_id
 from notifiers.outbox import State
-from notifiers.recheck import standings, standings_of
+from notifiers.recheck import of_notices, standings, standings_of
 from telemetry.contract import Signal
 
 EMAIL = ChannelName.EMAIL
@@ -195,7 +195,9 @@ def test_of_many_together_the_same_is_said_as_of_each_alone(seed, ledger, add_in
         return objections, wait and (wait.reason, wait.release_time)
 
     with ledger.read() as connection:
-        together = {one.message_id: said(one) for one in standings(connection, notices.c.notice_id != "", noon)}
+        together = {
+            one.message_id: said(one) for one in standings(connection, of_notices(notices.c.notice_id != ""), noon)
+        }
         for message_id, what in together.items():
             (alone,) = standings_of(connection, [message_id], noon)
             assert said(alone) == what, message_id

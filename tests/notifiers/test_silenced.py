@@ -15,7 +15,7 @@ from notifiers.decide import decide
 from notifiers.history import load_history
 from notifiers.model import Policy, Recipient
 from notifiers.outbox import record_decisions
-from notifiers.recheck import standings
+from notifiers.recheck import of_notices, standings
 from notifiers.release import release_due
 from notifiers.rollout import ask_for_large
 from telemetry.contract import Signal
@@ -96,7 +96,7 @@ def test_what_was_decided_before_it_was_planned_is_held_before_it_is_sent(ledger
     assert decision.withheld_reason is None
     silence(ledger)
     with ledger.read() as connection:
-        (standing,) = standings(connection, notices.c.notice_id == decision.notice_id)
+        (standing,) = standings(connection, of_notices(notices.c.notice_id == decision.notice_id))
     wait = standing.wait(NOON, POLICY)
     assert (wait.reason, wait.release_time) == ("silenced", UNTIL)
     assert standing.wait(UNTIL, POLICY) is None
