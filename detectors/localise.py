@@ -11,7 +11,7 @@ the caller's loop, since an incident takes out more than the rows in which it wa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,12 +82,11 @@ def suspects(
     """
     codes, seen_by_leaf, due_by_leaf = _merged(codes, _columns(observed), _columns(expected))
     small = _Relabelled.of(codes, seen_by_leaf.sum(axis=1))
-    both, signals = np.hstack([seen_by_leaf, due_by_leaf]), seen_by_leaf.shape[1]
     best: list[Suspect] = []
     for subset in chosen:
-        sums = small.sums(subset, both)
-        struck = np.flatnonzero(sums[:, :signals].any(axis=1))
-        seen, due = sums[struck, :signals], sums[struck, signals:]
+        seen_by_cohort = small.sums(subset, seen_by_leaf)
+        struck = np.flatnonzero(any_signal(seen_by_cohort != 0))
+        seen, due = seen_by_cohort[struck], small.sums(subset, due_by_leaf)[struck]
         gain = excess_llr(seen, due + floor, dispersion).sum(axis=1) - price * len(subset)
         for place in np.argsort(-gain, kind="stable")[:KEPT_PER_SUBSET]:
             values = small.values(subset, int(struck[place]))
@@ -103,7 +102,10 @@ def _columns(values: Array) -> Array:
 
 def _sums(group: NDArray[np.int64], weights: Array, count: int) -> Array:
     """Sum each column of weights by group, shape (count, columns)."""
-    return np.column_stack([np.bincount(group, column, count) for column in weights.T])
+    sums = np.empty((count, weights.shape[1]), order="F")
+    for number, column in enumerate(weights.T):
+        sums[:, number] = np.bincount(group, column, count)
+    return sums
 
 
 def _merged(codes: Codes, observed: Array, expected: Array) -> tuple[Codes, Array, Array]:
@@ -133,10 +135,12 @@ class _Relabelled:
 
     places: NDArray[np.int64]
     names: tuple[NDArray[np.int32], ...]
+    keyed: dict[Subset, tuple[NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=dict)
+    """The rows that have all values of a subset named, and their cohorts: those of more dimensions begin from there."""
 
     @classmethod
     def of(cls, codes: Codes, struck: Array) -> _Relabelled:
-        places, names = np.empty(codes.shape, np.int64), []
+        places, names = np.empty(codes.shape, np.int64, order="F"), []
         for dimension in range(codes.shape[1]):
             column = codes[:, dimension]
             named = _most_struck(column, struck)
@@ -148,14 +152,18 @@ class _Relabelled:
 
     def sums(self, subset: Subset, weights: Array) -> Array:
         """Sum the columns of weights by cohort of one subset; cohorts with a nameless value come out empty."""
-        sizes = [len(self.names[d]) for d in subset]
-        key = np.zeros(len(self.places), np.int64)
-        inside = np.ones(len(self.places), bool)
-        for dimension, size in zip(subset, sizes, strict=True):
-            place = self.places[:, dimension]
-            inside &= place < size
-            key = key * size + np.minimum(place, size - 1)
-        return _sums(key[inside], weights[inside], int(np.prod(sizes)))
+        rows, key = self._keyed(subset)
+        return _sums(key, np.take(weights, rows, axis=0), int(np.prod([len(self.names[d]) for d in subset])))
+
+    def _keyed(self, subset: Subset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        if not subset:
+            return np.arange(len(self.places)), np.zeros(len(self.places), np.int64)
+        if subset not in self.keyed:
+            rows, key = self._keyed(subset[:-1])
+            place, size = self.places[rows, subset[-1]], len(self.names[subset[-1]])
+            inside = np.flatnonzero(place < size)
+            self.keyed[subset] = rows[inside], key[inside] * size + place[inside]
+        return self.keyed[subset]
 
     def values(self, subset: Subset, place: int) -> tuple[int, ...]:
         """Turn a place in the sums back into dimension codes."""

@@ -156,8 +156,7 @@ def _chart(state: WatchState, incident: Incident, now: datetime) -> tuple[ChartP
     oldest = int(state.rows.slot.min()) // SLOTS_PER_BUCKET + 1 if len(state.rows) else first
     start, end = max(first, oldest), (slot_of(now) - 1) // SLOTS_PER_BUCKET
     rows = (state.rows.slot >= start * SLOTS_PER_BUCKET) & state.rows.exposed[:, number]
-    rows[rows] = members(state.words, state.rows.codes[rows], incident.cohort)
-    mine = state.rows.take(rows)
+    mine = state.rows.take(rows & members(state.words, state.rows.codes, incident.cohort))
     bucket = np.clip(mine.slot // SLOTS_PER_BUCKET - start, 0, end - start)
     sessions = _distinct(bucket, mine.session, end - start + 1)
     bad = mine.bad[:, number]

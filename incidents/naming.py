@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from detectors.localise import PRICE_PER_DIMENSION, Suspect
 from incidents.lifecycle import related
 from incidents.prices import Prices
@@ -74,9 +76,9 @@ class Search:
         return held >= MOSTLY_KEPT * max(self._excess(keeping), 0.0)
 
     def _excess(self, mine: Mask) -> float:
-        numbers = numbers_of(related(self.signal))
-        seen = self.state.rows.fresh[mine][:, numbers].sum()
-        return float(seen - self.state.recent.expected[mine][:, numbers].sum())
+        numbers, rows = numbers_of(related(self.signal)), np.flatnonzero(mine)
+        seen = np.take(self.state.rows.fresh, rows, axis=0)[:, numbers].sum()
+        return float(seen - np.take(self.state.recent.expected, rows, axis=0)[:, numbers].sum())
 
     def total(self, suspect: Suspect) -> float:
         """Return what a suspect explains together with the best one beside it, in nats."""

@@ -94,7 +94,8 @@ class WatchState:
         times = np.ones((len(rows), len(SIGNALS)))
         for incident in known:
             if incident.settled and incident.resolved_time is not None:
-                since = self._held(rows, rows.slot >= slot_of(incident.resolved_time), incident)
+                since = rows.slot >= slot_of(incident.resolved_time)
+                since &= members(self.words, rows.codes, incident.cohort)
                 rise = max(incident.observed / max(incident.expected, 1.0), 1.0)
                 times[since, SIGNALS.index(incident.signal)] *= rise
         return times
@@ -102,13 +103,8 @@ class WatchState:
     def inside(self, rows: Observations, incident: Incident) -> Mask:
         """Return which rows are in an incident's cohort while it ran."""
         last = FOREVER if incident.resolved_time is None else slot_of(incident.resolved_time)
-        return self._held(rows, (rows.slot >= self.first_slot(incident)) & (rows.slot < last), incident)
-
-    def _held(self, rows: Observations, among: Mask, incident: Incident) -> Mask:
-        """Return which of some rows are in an incident's cohort."""
-        places, inside = np.flatnonzero(among), np.zeros(len(rows), bool)
-        inside[places] = members(self.words, np.take(rows.codes, places, axis=0), incident.cohort)
-        return inside
+        inside = (rows.slot >= self.first_slot(incident)) & (rows.slot < last)
+        return inside & members(self.words, rows.codes, incident.cohort)
 
     def first_slot(self, incident: Incident) -> int:
         """Return the first slot that may belong to an incident."""
