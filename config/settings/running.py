@@ -27,10 +27,10 @@ class ScheduleSettings(Section):
         Missed windows that are caught up one by one, e.g. after an outage of ours; older ones are run as one.
     """
 
-    step: PositiveDuration = timedelta(minutes=5)
+    step: PositiveDuration = timedelta(minutes=10)
     settle: Duration = timedelta(minutes=1)
     lease: PositiveDuration = timedelta(minutes=30)
-    max_backlog: Annotated[int, Field(ge=1)] = 288
+    max_backlog: Annotated[int, Field(ge=1)] = 144
 
     @model_validator(mode="after")
     def _check_step(self) -> Self:

@@ -34,7 +34,7 @@ def replay(
     Examples:
         prebuffer replay --world worlds/dev-small --out data/var/replay
 
-        prebuffer replay --world DIR --from 2026-03-09T00:00 --to 2026-03-12T00:00 --step 5m --out DIR --json
+        prebuffer replay --world DIR --from 2026-03-09T00:00 --to 2026-03-12T00:00 --step 10m --out DIR --json
     """
     settings = settings_of(config)
     with progress("Replaying") as bar:

@@ -138,7 +138,7 @@ def test_preview_escapes_a_hostile_name(call, config):
 
 def test_config_check_says_that_a_file_is_good_or_where_it_is_not(call, answer, tmp_path, config):
     assert call("config", "check", config)[:2] == (0, f"{config} is good.\n")
-    assert answer("config", "check", config)["schedules"]["step"] == "5m"
+    assert answer("config", "check", config)["schedules"]["step"] == "10m"
     bad = tmp_path / "bad.yaml"
     bad.write_text("notices:\n  max_per_dya: 1\n", encoding="utf-8")
     code, out, err = call("config", "check", bad)
