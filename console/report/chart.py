@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from console.report import words
 from console.report.arrivals import Arrivals
@@ -209,9 +210,10 @@ def _floor(time: datetime, width: timedelta) -> datetime:
 
 
 def bar_width(points: Sequence[ChartPoint], bars: int) -> timedelta:
-    """Return the shortest round width of which at most so many bars hold all points."""
+    """Return the shortest round width, no less than the points are apart, of which so many bars hold all points."""
     length = points[-1].slot - points[0].slot
-    return next((it for it in BAR_WIDTHS if length / it < bars), BAR_WIDTHS[-1])
+    apart = min((after.slot - before.slot for before, after in pairwise(points)), default=BAR_WIDTHS[0])
+    return next((it for it in BAR_WIDTHS if it >= apart and length / it < bars), BAR_WIDTHS[-1])
 
 
 def _nice_top(highest: float) -> float:

@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.report.chart import BAR_WIDTHS, MIN_TOP, NARROW, WIDE, Size, chart_of, regrouped, spark_of, spread_of
+from console.report.chart import (
+    BAR_WIDTHS,
+    MIN_TOP,
+    NARROW,
+    WIDE,
+    Size,
+    bar_width,
+    chart_of,
+    regrouped,
+    spark_of,
+    spread_of,
+)
 from incidents.model import ChartPoint
 from tests.report.samples import LARGE
 
@@ -49,6 +60,11 @@ def test_everything_lies_inside_the_drawing(given_points: tuple[ChartPoint, ...]
     for mark in drawing.marks:
         assert size.left <= mark.x <= size.width - size.right
     assert 0 <= drawing.trouble_width <= size.plot_width
+
+
+def test_bars_are_no_narrower_than_what_was_counted() -> None:
+    quarters = [ChartPoint(START + i * timedelta(minutes=15), 9, i, 1.0) for i in range(4)]
+    assert bar_width(quarters, 60) == timedelta(minutes=15)
 
 
 def test_a_taller_count_is_a_taller_bar() -> None:
