@@ -21,9 +21,9 @@ from notifiers.model import ChannelName, Policy, WithheldReason
 from notifiers.outbox import Lease, Message, Outcome, State, Words, cancel, put_off
 from notifiers.provider import Allowance, note, reserve, within_limit
 from notifiers.release import hold
-from notifiers.spread import share_of
 from notifiers.standing import SOON, Consents
 from notifiers.stops import StopKind, channel_scope, end, start
+from notifiers.waits import Waits
 
 Clock = Callable[[], datetime]
 BATCH = 1000
@@ -43,12 +43,8 @@ class RetryPolicy:
     ----------
     max_attempts
         Tries that failed for a passing reason before giving up.
-    base, longest
-        First and longest wait between tries; each wait doubles.
-    jitter
-        Share (0 to 1) of the wait that is spread, by a hash of message and attempt, so that a herd does not
-        return at once and a test sees the same waits. All of it: "full jitter" clears a crowd soonest (Brooker,
-        "Exponential Backoff And Jitter", 2015).
+    base, longest, jitter
+        First and longest wait between tries, and the share that is spread; see `notifiers.waits.Waits`.
     pause
         How long a channel that refuses us or is rate limited waits, unless the provider says.
     """
@@ -60,9 +56,8 @@ class RetryPolicy:
     pause: timedelta = timedelta(minutes=15)
 
     def wait(self, message_id: str, attempt: int) -> timedelta:
-        """Return how long to wait after a failure: ``base * 2**(attempt - 1)``, capped, then spread."""
-        full: timedelta = min(self.base * 2 ** min(attempt - 1, 30), self.longest)
-        return full * (1 - self.jitter * share_of(f"{message_id}:{attempt}"))
+        """Return how long to wait with a message after so many failures."""
+        return Waits(self.base, self.longest, self.jitter).after(attempt, message_id)
 
 
 DEFAULT_RETRY = RetryPolicy()
