@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select
 
 from incidents.ledger.among import lowered
-from incidents.ledger.schema import contacts, notices, outbox, preferences, suppressions, troubles
+from incidents.ledger.schema import TROUBLE_OF_NOTICE, contacts, notices, outbox, preferences, suppressions, troubles
 from incidents.model import TroubleKind
 from notifiers.address import is_deliverable
 from notifiers.gates.patience import is_held_out
 from notifiers.history import LOOK_BACK
 from notifiers.model import ChannelName, History, Policy
 from notifiers.outbox import AS_STORED, Message, Stage, Words, messages
-from notifiers.recheck import OF_TROUBLE, affairs_of, standings_of
+from notifiers.recheck import affairs_of, standings_of
 from notifiers.rollout import in_charge
 from notifiers.standing import Consents, Known, Standing
 
@@ -187,6 +187,6 @@ _LOT = (
 )
 _LOT_FROM = -len(_LOT)
 FOUND = select(*AS_STORED, (outbox.c.attempts + 1).label("attempt"), _is_plain().label("is_plain"), *_LOT).select_from(
-    outbox.join(notices, notices.c.notice_id == outbox.c.notice_id).outerjoin(troubles, OF_TROUBLE)
+    outbox.join(notices, notices.c.notice_id == outbox.c.notice_id).outerjoin(troubles, TROUBLE_OF_NOTICE)
 )
 """Messages for their next attempt, and what their lots go by, to be narrowed down."""

@@ -14,9 +14,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, func, select
 
-from incidents.ledger.schema import feedback, notices, troubles
+from incidents.ledger.schema import TROUBLE_OF_NOTICE, feedback, notices, troubles
 from notifiers.insert import upsert
 
 MOST_NOTE = 1000
@@ -144,13 +144,11 @@ def labels(connection: Connection, since: datetime | None = None) -> Iterator[di
     `was_problem` is False where the reader had none: the notice was needless. Who says that it helped had one. An
     answer of "no" says nothing of that, so it is None.
     """
-    about = troubles.c.subscriber_id == notices.c.subscriber_id
-    same = and_(about, troubles.c.episode == notices.c.episode, troubles.c.kind == notices.c.kind)
     query = (
         select(notices, troubles.c.device_type, troubles.c.since, troubles.c.last_bad_time, feedback.c.question)
         .add_columns(feedback.c.answer, feedback.c.given_time)
         .join(feedback, feedback.c.notice_id == notices.c.notice_id)
-        .outerjoin(troubles, same)
+        .outerjoin(troubles, TROUBLE_OF_NOTICE)
         .where(feedback.c.question.in_([Question.HELPED.value, Question.NO_PROBLEM.value]))
         .where(feedback.c.answer.is_not(None))
         .order_by(notices.c.decided_time, notices.c.notice_id, feedback.c.question)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, or_, select
 
-from incidents.ledger.schema import inbox, notices, outbox, suppressions, troubles
+from incidents.ledger.schema import TROUBLE_OF_NOTICE, inbox, notices, outbox, suppressions, troubles
 from incidents.model import Cause, TroubleKind
 from notifiers.address import is_deliverable, normalised
 from notifiers.insert import insert_new
@@ -99,11 +99,10 @@ def _unseen(policy: Policy, now: datetime) -> Select[Any]:
         inbox.c.seen_time.is_(None),
         in_trouble,
     )
-    found = and_(*(troubles.c[name] == notices.c[name] for name in ("subscriber_id", "episode", "kind")))
     joined = (
         notices.join(outbox, outbox.c.notice_id == notices.c.notice_id)
         .outerjoin(inbox, inbox.c.card_id == notices.c.notice_id)
-        .outerjoin(troubles, found)
+        .outerjoin(troubles, TROUBLE_OF_NOTICE)
     )
     return (
         select(outbox, notices.c.subscriber_id, notices.c.cause)

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from incidents.ledger.among import among
 from incidents.ledger.casework import expected_incidents, silences
-from incidents.ledger.schema import inbox, incidents, notices, outbox, troubles
+from incidents.ledger.schema import TROUBLE_OF_NOTICE, inbox, incidents, notices, outbox, troubles
 from incidents.model import TroubleKind
 from incidents.silences import SilenceKind
 from notifiers.address import normalised
@@ -80,16 +80,11 @@ _COLUMNS = select(
     outbox.c.channel.label("by"),
     *(troubles.c[name] for name in ("severity", "since", "last_bad_time", "error_class")),
 )
-OF_TROUBLE = (
-    (troubles.c.subscriber_id == notices.c.subscriber_id)
-    & (troubles.c.episode == notices.c.episode)
-    & (troubles.c.kind == notices.c.kind)
-)
 _OF_NOTICES = _COLUMNS.select_from(
-    notices.outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id).outerjoin(troubles, OF_TROUBLE)
+    notices.outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id).outerjoin(troubles, TROUBLE_OF_NOTICE)
 )
 _OF_MESSAGES = _COLUMNS.select_from(
-    outbox.join(notices, outbox.c.notice_id == notices.c.notice_id).outerjoin(troubles, OF_TROUBLE)
+    outbox.join(notices, outbox.c.notice_id == notices.c.notice_id).outerjoin(troubles, TROUBLE_OF_NOTICE)
 )
 """An outer join would have SQLite read every notice."""
 

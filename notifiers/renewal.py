@@ -19,12 +19,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, bindparam, func, select, update
 
 from incidents.ledger.among import among, unindexed
 from incidents.ledger.casework import corrections
 from incidents.ledger.rows import trouble_from
-from incidents.ledger.schema import bodies, inbox, incidents, notices, outbox, renewals, troubles
+from incidents.ledger.schema import TROUBLE_OF_NOTICE, bodies, inbox, incidents, notices, outbox, renewals, troubles
 from incidents.model import Cause, TroubleKind, Verdict
 from notifiers.cards import update_cards
 from notifiers.compose import Rendered
@@ -218,8 +218,7 @@ def _outdated(joined: FromClause, said: ColumnElement[Any]) -> Select[Any]:
     )
 
 
-_SAME = and_(*(troubles.c[name] == notices.c[name] for name in ("subscriber_id", "episode", "kind")))
-_TOLD = incidents.join(notices, notices.c.incident_id == incidents.c.incident_id).join(troubles, _SAME)
+_TOLD = incidents.join(notices, notices.c.incident_id == incidents.c.incident_id).join(troubles, TROUBLE_OF_NOTICE)
 _WAITS = (outbox.c.notice_id == notices.c.notice_id) & (unindexed(outbox.c.state) == State.QUEUED.value)
 _CARDS = _outdated(_TOLD.join(inbox, inbox.c.card_id == notices.c.notice_id), inbox.c.card["cause"].as_string()).where(
     inbox.c.version < MOST_TIMES, inbox.c.archived_time.is_(None)

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     false,
     text,
 )
@@ -161,6 +162,9 @@ notices = Table(
 
 `release_time` is set while a reason only puts off. `timezone` is where the person lives, for quiet hours at sending.
 """
+
+TROUBLE_OF_NOTICE = and_(*(troubles.c[name] == notices.c[name] for name in ("subscriber_id", "episode", "kind")))
+"""The condition by which `troubles` is joined with `notices`: what a notice is about."""
 
 WAITING = text("state = 'queued'")
 """The messages of the index of what is due. Only a statement that says so in the same words can use it."""
