@@ -127,6 +127,7 @@ def _leased(these: Sequence[Message], now: datetime, lease: Lease) -> dict[str, 
 
 
 _THESE = among(outbox.c.message_id, "ids")
+_OURS = (unindexed(outbox.c.state) == State.QUEUED.value) & (outbox.c.lease_owner == bindparam("owner"))
 _LEASE: dict[str, Any] = {"lease_owner": bindparam("owner"), "lease_until": bindparam("until")}
 _BEGUN: dict[str, Any] = {"state": State.SENDING.value, "attempts": outbox.c.attempts + 1, **_LEASE}
 _BEGIN = update(outbox).where(_THESE).values(_BEGUN)
@@ -135,8 +136,7 @@ _BEGIN_KEPT = (
     update(outbox)
     .where(
         _THESE,
-        unindexed(outbox.c.state) == State.QUEUED.value,
-        outbox.c.lease_owner == bindparam("owner"),
+        _OURS,
         select(literal(1))
         .where(notices.c.notice_id == outbox.c.notice_id, notices.c.withheld_reason.is_(None), unstopped("now"))
         .correlate(outbox)
@@ -150,9 +150,10 @@ _BEGIN_KEPT = (
 def let_go(connection: Connection, kept: Sequence[Message], lease: Lease) -> int:
     """Give back what was leased and not begun, for others to take; return how many."""
     ids = [message.message_id for message in kept]
-    ours = (unindexed(outbox.c.state) == State.QUEUED.value) & (outbox.c.lease_owner == lease.owner)
-    free = update(outbox).where(among(outbox.c.message_id, ids), ours).values(lease_owner=None, lease_until=None)
-    return connection.execute(free).rowcount if ids else 0
+    return connection.execute(_LET_GO, {"ids": ids, "owner": lease.owner}).rowcount if ids else 0
+
+
+_LET_GO = update(outbox).where(_THESE, _OURS).values(lease_owner=None, lease_until=None)
 
 
 def record(connection: Connection, results: Sequence[Result], now: datetime) -> None:
@@ -196,7 +197,7 @@ _TOGETHER = select(
         )
     ),
 ).where(
-    among(outbox.c.message_id, "ids"),
+    _THESE,
     outbox.c.attempts == bindparam("attempt"),
 )
 
@@ -217,10 +218,9 @@ def _record(state: State) -> Update:
         if state is State.QUEUED
         else {"settled_time": bindparam("settled")}
     )
-    ours = among(outbox.c.message_id, "ids")
     return (
         update(outbox)
-        .where(ours, unindexed(outbox.c.state).in_([State.SENDING.value, State.UNKNOWN.value]))
+        .where(_THESE, unindexed(outbox.c.state).in_([State.SENDING.value, State.UNKNOWN.value]))
         .values(state=state.value, lease_owner=None, lease_until=None, **when)
     )
 
