@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import json
 import multiprocessing
 import socket
@@ -23,11 +22,9 @@ from typing import Any
 import httpx
 import numpy as np
 import uvicorn
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import insert
 
+from benchmarks.mail_events import Key
 from config.settings import Settings, WebSettings
 from console.output import print_json, table
 from console.web import make_app
@@ -57,9 +54,8 @@ def main() -> None:
 
 def measure(url: str, streams: int, seconds: int) -> None:
     """Run all three and print them."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    web = {"token_secret": SECRET, "sendgrid_public_key": base64.b64encode(public).decode(), "streams": streams}
+    key = Key()
+    web = {"token_secret": SECRET, "sendgrid_public_key": key.public(), "streams": streams}
     settings = WebSettings.model_validate(
         web | {"requests_per_minute": 10**6, "address_requests_per_minute": 10**7, "max_body_bytes": 10**7}
     )
@@ -152,7 +148,7 @@ async def poll(port: int, streams: int, until: asyncio.Event, seen: list[float])
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def webhooks(port: int, key: ec.EllipticCurvePrivateKey) -> float:
+def webhooks(port: int, key: Key) -> float:
     """Post signed events; return how many were taken in a second."""
     requests = []
     for start in range(0, EVENTS, BATCH):
@@ -163,12 +159,7 @@ def webhooks(port: int, key: ec.EllipticCurvePrivateKey) -> float:
             for it in numbers
         ]
         body = json.dumps(events).encode()
-        signature = key.sign(str(stamp).encode() + body, ec.ECDSA(hashes.SHA256()))
-        headers = {
-            "X-Twilio-Email-Event-Webhook-Signature": base64.b64encode(signature).decode(),
-            "X-Twilio-Email-Event-Webhook-Timestamp": str(stamp),
-        }
-        requests.append((body, headers))
+        requests.append((body, key.headers(body, stamp)))
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
         began = time.perf_counter()
         answers = [client.post("/webhooks/sendgrid", content=body, headers=headers) for body, headers in requests]
