@@ -20,7 +20,7 @@ def run(
     Steps that were run before are skipped, so a run that was cut off is simply run again.
 
     Examples:
-        prebuffer run --window 2026-03-09T00:00/2026-03-09T00:15
+        prebuffer run --window 2026-03-09T00:00/2026-03-09T00:10
 
         prebuffer run --window 2026-03-09/2026-03-10 --step 15m --json
     """
