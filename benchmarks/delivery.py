@@ -4,7 +4,8 @@ All against one server on loopback, in one run. Notices of an outage share their
 request; those of single people go one by one, to a server that answers as late as one some way off. The same bodies
 posted by a bare ``httpx.Client``, which remembers nothing and has as many requests in flight, and by SendGrid's own
 client, which opens a connection for each and waits for its answer, are what that is compared with. What a recipient of
-a shared notice takes of the processor stands beside what finding, beginning and recording alone take of it.
+a shared notice takes of the processor stands beside what finding, beginning and recording alone take of it. With
+``--history`` the ledger already holds the notices of two years.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import httpx
 from sendgrid import SendGridAPIClient
 from sqlalchemy import insert, true, update
 
+from benchmarks.console_ledger import Size, make
 from benchmarks.crashes import ledgers
 from benchmarks.mail_server import running
 from benchmarks.report import report
@@ -46,6 +48,8 @@ from notifiers.sharing import Sharing
 from telemetry.contract import Signal
 
 PORTION = 5_000
+NOTICES_AN_INCIDENT = 100
+"""Of what a ledger already holds."""
 NAMES = ("Ada", "Bo", "Cem", "Dag", "Eve", "Flo", "Gus", "Ida")
 AIMS = {
     "decided_per_s": "5,000",
@@ -187,10 +191,13 @@ def post_by_sdk(requests: Sequence[bytes], url: str) -> float:
     return len(documents) / (time.perf_counter() - begun)
 
 
-def prepared(url: str) -> Ledger:
-    """Return a new ledger with an outage in it."""
+def prepared(url: str, history: int = 0) -> Ledger:
+    """Return a new ledger with an outage in it, and as many notices of earlier ones."""
     Scene(url, "").prepare()
-    return Ledger(url)
+    ledger = Ledger(url)
+    if history:
+        make(ledger, Size(max(history // NOTICES_AN_INCIDENT, 1), history))
+    return ledger
 
 
 def measure_individual(fresh: Callable[[], str], url: str, count: int, rounds: int, in_flight: int) -> dict[str, float]:
@@ -215,6 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.delivery", description=__doc__)
     parser.add_argument("--people", type=int, default=40_000, help="of the outage (40000)")
+    parser.add_argument("--history", type=int, default=0, help="notices in the ledger before that (none)")
     parser.add_argument("--individual", type=int, default=3_000, help="people with words of their own, a round (3000)")
     parser.add_argument("--rounds", type=int, default=3, help="of sending them (3)")
     parser.add_argument("--in-flight", type=int, default=8, help="requests at once (8)")
@@ -223,10 +231,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--senders", type=int, default=1, help="processes that send what is shared (1)")
     options = parser.parse_args(arguments)
     with ledgers(options.database) as fresh, running(counting=False) as url:
-        with prepared(fresh()) as ledger:
+        with prepared(fresh(), options.history) as ledger:
             decided = decide_and_queue(ledger, options.people, Cause.SERVICE)
             took, used = measure_shared(ledger, url, options.senders, options.in_flight)
-        with prepared(fresh()) as ledger:
+        with prepared(fresh(), options.history) as ledger:
             decide_and_queue(ledger, options.people, Cause.SERVICE)
             before = time.process_time()
             write_all(ledger)
