@@ -31,6 +31,7 @@ MODEL_DIMENSIONS = DIMENSIONS[:-1]
 
 SLOTS_PER_HOUR = 12
 MIN_BASE = 1e-6
+PRIOR_CHANCES = 1_000
 
 Array = NDArray[np.float64]
 
@@ -55,6 +56,13 @@ class HourlyCounts:
     at_risk: Array
     fresh: Array
     all: Array
+
+    @classmethod
+    def of(cls, observations: Observations) -> HourlyCounts:
+        """Turn slices into counts, each a row of its own."""
+        flags = (observations.exposed, observations.at_risk, observations.fresh, observations.bad)
+        codes = observations.codes[:, : len(MODEL_DIMENSIONS)]
+        return cls(codes, observations.slot // SLOTS_PER_HOUR, *(it.astype(float) for it in flags))
 
     @classmethod
     def from_arrow(cls, table: pa.Table, vocabularies: Vocabularies) -> HourlyCounts:
@@ -91,6 +99,8 @@ class RateModel:
         Length of the blocks over which overdispersion is measured.
     local_hours
         The hour of day by place; UTC everywhere if absent.
+    prior_share
+        Impairments per exposure (0 to 1) before anything is known; it weighs as much as a thousand exposures.
 
     Attributes
     ----------
@@ -108,16 +118,18 @@ class RateModel:
         sweeps: int = 6,
         dispersion_hours: int = 4,
         local_hours: LocalHours | None = None,
+        prior_share: float = 0.001,
     ) -> None:
         self.strength = strength
         self.sweeps = sweeps
         self.dispersion_hours = dispersion_hours
         self.local_hours = local_hours
+        self.prior_share = prior_share
 
     def fit(self, counts: HourlyCounts) -> RateModel:
         """Learn base rates, factors, repeats and dispersion; returns itself."""
-        self.base_: Array = _share(counts.fresh, counts.at_risk)
-        self.repeats_: Array = _share(counts.all, counts.exposed) / self.base_
+        self.base_: Array = _share(counts.fresh, counts.at_risk, self.prior_share)
+        self.repeats_: Array = _share(counts.all, counts.exposed, self.prior_share) / self.base_
         keys = self._keys(counts.codes, counts.hour)
         self.factors_: list[Array] = [np.ones((int(k.max(initial=-1)) + 2, len(SIGNALS))) for k in keys]
         expected = counts.at_risk * self.base_
@@ -180,6 +192,7 @@ class RateModel:
         return np.asarray(np.maximum(excess / weight, 1.0), dtype=float)
 
 
-def _share(impaired: Array, chances: Array) -> Array:
-    """Impairments per chance, a little above nothing where there is little to go by."""
-    return np.asarray(np.maximum((impaired.sum(axis=0) + 1) / (chances.sum(axis=0) + 1000), MIN_BASE))
+def _share(impaired: Array, chances: Array, prior_share: float) -> Array:
+    """Impairments per chance, near the prior where there is little to go by."""
+    shrunk = (impaired.sum(axis=0) + PRIOR_CHANCES * prior_share) / (chances.sum(axis=0) + PRIOR_CHANCES)
+    return np.asarray(np.maximum(shrunk, MIN_BASE))

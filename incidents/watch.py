@@ -35,6 +35,8 @@ CATCHING_UP = timedelta(hours=1)
 """For so long after a gap in the telemetry what was held back is still coming in."""
 CLOCKS_AHEAD = timedelta(hours=1)
 """Slots are of trustworthy times, so none is later than now; the margin costs nothing."""
+CAREFUL_SHARE = 0.03
+"""Impairments per exposure that are taken to be usual while hardly anything is known: more than there are anywhere."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ class Watch:
         self._state: WatchState | None = None
         self._as_of: datetime | None = None
         self._learnt: date | None = None
+        self._provisional: datetime | None = None
 
     def detect(
         self,
@@ -186,7 +189,8 @@ class Watch:
 
     def _caught_up(self, window: Window, known: Sequence[Incident]) -> WatchState:
         learnt = self._learn(window.end, known)
-        hot = self._state is not None and self._as_of == window.start and not learnt
+        same = not learnt and self._provisional in (None, self._first_hours_end(window.end))
+        hot = self._state is not None and self._as_of == window.start and same
         if not hot:
             self._state = self._fresh_state(window.end, known)
         self._take_in(self.state, window.end, known, window.end if hot else None)
@@ -213,9 +217,24 @@ class Watch:
         counts = self._history(words, now)
         hours = LocalHours.learnt(self.connection, words)
         self._quality = QualityWatch(SeasonalVolume(local_hours=hours).fit(counts), words)
-        model = RateModel(local_hours=hours).fit(counts.drop(_anomalous(counts, words, known)))
+        model = RateModel(local_hours=hours)
+        self._provisional = None if len(counts.hour) else self._first_hours_end(now)
+        if self._provisional is not None:
+            model = RateModel(local_hours=hours, prior_share=CAREFUL_SHARE)
+            counts = self._first_hours(words, self._provisional)
+        model.fit(counts.drop(_anomalous(counts, words, known)))
         self._own_troubles.start(self.connection, words, self._learnt)
         return WatchState.of(words, model, self.impairment.memory_slots, self.rule.onset_slack)
+
+    def _first_hours_end(self, now: datetime) -> datetime:
+        """Until when the slices themselves teach, as long as no day is learnt: a fault is not usual from its start."""
+        return (now - self.rule.learn_after).replace(minute=0, second=0, microsecond=0)
+
+    def _first_hours(self, words: Vocabularies, end: datetime) -> HourlyCounts:
+        """Count the slices that are there before any day is learnt."""
+        start = end - timedelta(hours=self.rule.memory_hours)
+        rows = load_observations(self.connection, words, self.impairment, start, end)
+        return HourlyCounts.of(rows.with_fresh(self.impairment.memory_slots))
 
     def _take_in(
         self, state: WatchState, now: datetime, known: Sequence[Incident], changed_at: datetime | None

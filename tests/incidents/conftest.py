@@ -215,6 +215,18 @@ def watched(learnt: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     service.close()
 
 
+@pytest.fixture
+def first_day(loop: Loop, tmp_path: Path) -> Callable[..., list[Window]]:
+    """Lets the service's first hours happen, of which no day is learnt; returns the windows to come."""
+
+    def begin(*faults: Planted, hours: float, seed: int = 2) -> list[Window]:
+        end = LIVE + timedelta(hours=hours)
+        loop.put(Service(seed, faults).run(LIVE, end), tmp_path, end)
+        return Window(LIVE, end).split(STEP)
+
+    return begin
+
+
 @pytest.fixture(scope="session")
 def plant() -> Callable[..., Planted]:
     """Plants a fault by hours after the watch begins."""

@@ -149,6 +149,17 @@ def test_without_a_fault_there_is_no_incident_and_hardly_a_trouble(seed: int, wa
     assert len(loop.troubles) <= 2
 
 
+def test_on_the_first_day_what_was_always_so_is_no_fault_and_what_begins_is_one(loop, first_day, plant) -> None:
+    always = plant({}, 0, 10, stall=0.03)
+    windows = first_day(always, plant(CDN_FAULT, 6, 8, stall=0.7), hours=8)
+    for window in windows:
+        before = loop.told()
+        assert same(loop.step(window), loop.new_watch().detect(window, *before))
+    (incident,) = incidents(loop)
+    assert incident.cohort == Cohort.of(CDN_FAULT)
+    assert abs(incident.onset_time - windows[0].start - timedelta(hours=6)) < timedelta(minutes=20)
+
+
 def test_refusals_of_many_are_our_fault(watched, plant) -> None:
     loop, windows = watched(plant({"country": "GB"}, 0.5, 2, refuse=0.6), hours=1.5)
     ran(loop, windows)
