@@ -185,12 +185,12 @@ def spread_of(arrivals: Arrivals) -> Spread | None:
     """Lay out how an incident reached each region; None if nobody knows."""
     if not arrivals:
         return None
-    ends = (min(it[0][0] for it in arrivals.values()), max(it[-1][0] for it in arrivals.values()))
-    axis = [ChartPoint(time, 0, 0, 0.0) for time in ends]
+    moments = {moment for counts in arrivals.values() for moment, _ in counts}
+    axis = [ChartPoint(moment, 0, 0, 0.0) for moment in sorted(moments)]
     width = bar_width(axis, NARROW.bars)
     waves = {}
     for region, counts in arrivals.items():
-        bars = regrouped([axis[0], *(ChartPoint(time, 0, count, 0.0) for time, count in counts), axis[1]], width)
+        bars = regrouped([*axis, *(ChartPoint(moment, 0, count, 0.0) for moment, count in counts)], width)
         waves[region] = Wave(outline(bars), max(bars, key=lambda it: it.impaired).slot)
     return Spread(bars[0].slot, bars[-1].slot + width, waves)
 

@@ -123,5 +123,12 @@ def test_every_region_is_drawn_on_one_axis_and_nobody_of_it_is_lost(
         assert sums[(spread.waves[name].most_from - spread.start) // width] == max(sums)
 
 
+def test_waves_that_came_one_after_the_other_are_seen_apart() -> None:
+    quarters = [START + i * timedelta(minutes=15) for i in range(8)]
+    spread = spread_of({"US-IL": [(it, 9) for it in quarters[:4]], "US-TX": [(it, 9) for it in quarters[4:]]})
+    assert spread is not None
+    assert [heights(it.path) for it in spread.waves.values()] == [[1] * 4 + [0] * 4, [0] * 4 + [1] * 4]
+
+
 def test_where_nobody_knows_where_people_are_there_is_no_spread() -> None:
     assert spread_of({}) is None
