@@ -140,4 +140,6 @@ def test_the_pages_keep_nobody_out(
     for path in (reports.index, reports.pages[LARGE.incident_id]):
         page = opened(browser, path, scheme=scheme)
         axe(page)
+        page.set_viewport_size({"width": 320, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
         page.close()

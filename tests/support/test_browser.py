@@ -22,6 +22,8 @@ from tests.support.lead_day import addresses, evening_in, signed_in, world_of
 
 pytestmark = pytest.mark.browser
 PATIENCE_S = 220.0
+TELEPHONES = (375, 320)
+WIDTH = "document.documentElement.scrollWidth"
 
 
 @pytest.fixture(scope="module")
@@ -80,22 +82,32 @@ def test_nobody_is_kept_out_by_light_or_dark_or_on_a_telephone(
         axe(page)
         page.emulate_media(color_scheme="dark")
         axe(page, COLOURS)
-        page.set_viewport_size({"width": 375, "height": 720})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 375, address
+        page.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
+        for width in TELEPHONES:
+            page.set_viewport_size({"width": width, "height": 720})
+            assert page.evaluate(WIDTH) <= width, address
     page.goto(overview)
     axe(page)
     context.close()
+
+
+def test_the_mailbox_fits_a_telephone(browser: Browser, evening: Path) -> None:
+    page = browser.new_page(viewport={"width": 320, "height": 720})
+    page.goto((evening.parent / "mailbox" / "index.html").as_uri())
+    assert page.locator("tbody tr").count() > 0
+    assert page.evaluate(WIDTH) <= 320
+    page.close()
 
 
 def test_what_is_odd_or_hostile_keeps_nobody_out_and_runs_nothing(
     browser: Browser, overview: str, ledger: Ledger, axe
 ) -> None:
     fill(ledger)
-    context, page, complaints = signed_in(browser, overview, viewport={"width": 375, "height": 720})
+    context, page, complaints = signed_in(browser, overview, viewport={"width": 320, "height": 720})
     for path in ("incidents", "incidents/inc-hostile", "incidents/inc-everyone", "incidents/inc-without-evidence"):
         page.goto(overview + path)
         axe(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 375, path
+        assert page.evaluate(WIDTH) <= 320, path
         assert page.locator("script").count() == 1, path
     assert complaints == []
     context.close()

@@ -46,6 +46,8 @@ def test_the_example_shows_cards_hears_new_ones_and_marks_them(example, opened, 
     expect(page.locator("#unread")).to_have_text("2")
     assert page.locator("img").count() == 0
     axe(page)
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
     page.get_by_role("button", name="Mark as read: Your films stall").click()
     expect(page.locator("#unread")).to_have_text("1")
 
