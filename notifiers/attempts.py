@@ -118,15 +118,18 @@ def begin_kept(connection: Connection, kept: Sequence[Message], now: datetime, l
     What was stopped or withheld since it was leased stays behind. Commit before any request leaves, too.
     """
     begun = set(connection.scalars(_BEGIN_KEPT, _leased(kept, now, lease) | {"now": now}))
-    return [message for message in kept if message.message_id in begun]
+    return [message for message in kept if message.message_number in begun]
 
 
 def _leased(these: Sequence[Message], now: datetime, lease: Lease) -> dict[str, Any]:
-    ids = [message.message_id for message in these]
-    return {"ids": ids, "owner": lease.owner, "until": now + lease.duration}
+    return {"numbers": _numbers(these), "owner": lease.owner, "until": now + lease.duration}
 
 
-_THESE = among(outbox.c.message_id, "ids")
+def _numbers(these: Iterable[Message]) -> list[int]:
+    return [message.message_number for message in these]
+
+
+_THESE = among(outbox.c.message_number, "numbers")
 _OURS = (unindexed(outbox.c.state) == State.QUEUED.value) & (outbox.c.lease_owner == bindparam("owner"))
 _LEASE: dict[str, Any] = {"lease_owner": bindparam("owner"), "lease_until": bindparam("until")}
 _BEGUN: dict[str, Any] = {"state": State.SENDING.value, "attempts": outbox.c.attempts + 1, **_LEASE}
@@ -143,14 +146,13 @@ _BEGIN_KEPT = (
         .exists(),
     )
     .values(_BEGUN)
-    .returning(outbox.c.message_id)
+    .returning(outbox.c.message_number)
 )
 
 
 def let_go(connection: Connection, kept: Sequence[Message], lease: Lease) -> int:
     """Give back what was leased and not begun, for others to take; return how many."""
-    ids = [message.message_id for message in kept]
-    return connection.execute(_LET_GO, {"ids": ids, "owner": lease.owner}).rowcount if ids else 0
+    return connection.execute(_LET_GO, {"numbers": _numbers(kept), "owner": lease.owner}).rowcount if kept else 0
 
 
 _LET_GO = update(outbox).where(_THESE, _OURS).values(lease_owner=None, lease_until=None)
@@ -172,20 +174,20 @@ def record(connection: Connection, results: Sequence[Result], now: datetime) -> 
 
 def _alone(result: Result, now: datetime) -> dict[str, Any]:
     (message,) = result.bundle
-    row = _delivery_row(message.message_id, message.attempt, result.outcome, now, result.detail)
+    row = _delivery_row(message.message_number, message.attempt, result.outcome, now, result.detail)
     return row | {"provider_message_id": result.provider_message_id}
 
 
 def _record_together(connection: Connection, result: Result, now: datetime) -> None:
     """Insert the rows of many messages that fared alike, by a statement for each number of attempts."""
-    common = _delivery_row("", 0, result.outcome, now, result.detail)
-    common |= {"provider_message_id": result.provider_message_id, "ids": [m.message_id for m in result.bundle]}
+    common = _delivery_row(0, 0, result.outcome, now, result.detail)
+    common |= {"provider_message_id": result.provider_message_id, "numbers": _numbers(result.bundle)}
     for attempt in {message.attempt for message in result.bundle}:
         copy_new(connection, deliveries, _TOGETHER, common | {"attempt": attempt})
 
 
 _TOGETHER = select(
-    outbox.c.message_id,
+    outbox.c.message_number,
     outbox.c.attempts.label("attempt"),
     *(
         bindparam(column.name, type_=column.type).label(column.name)
@@ -204,12 +206,12 @@ _TOGETHER = select(
 
 def _alike(results: Iterable[Result], now: datetime) -> Iterator[tuple[State, dict[str, Any]]]:
     """Gather results into as few statements as there are states and next moments."""
-    groups: dict[tuple[State, datetime | None], list[str]] = {}
+    groups: dict[tuple[State, datetime | None], list[int]] = {}
     for result in results:
         again = (result.next_attempt_time or now) if result.state is State.QUEUED else None
-        groups.setdefault((result.state, again), []).extend(message.message_id for message in result.bundle)
-    for (state, again), ids in groups.items():
-        yield state, {"ids": ids} | ({"settled": now} if again is None else {"again": again})
+        groups.setdefault((result.state, again), []).extend(_numbers(result.bundle))
+    for (state, again), numbers in groups.items():
+        yield state, {"numbers": numbers} | ({"settled": now} if again is None else {"again": again})
 
 
 def _record(state: State) -> Update:
@@ -228,17 +230,18 @@ def _record(state: State) -> Update:
 _RECORD = {state: _record(state) for state in (State.QUEUED, *SETTLED.values())}
 
 
-def retries(connection: Connection, message_ids: Sequence[str]) -> dict[str, int]:
-    """Return how many attempts at each message are worth another try; a channel's pauses do not count."""
+def retries(connection: Connection, bundle: Sequence[Message]) -> dict[int, int]:
+    """Return by number how many attempts at messages are worth another try; a channel's pauses do not count."""
+    numbers = _numbers(bundle)
     tried = (
-        select(deliveries.c.message_id, func.count())
+        select(deliveries.c.message_number, func.count())
         .where(
-            deliveries.c.message_id.in_(message_ids),
+            among(deliveries.c.message_number, numbers),
             deliveries.c.outcome.in_([Outcome.RETRY.value, Outcome.LOST.value]),
         )
-        .group_by(deliveries.c.message_id)
+        .group_by(deliveries.c.message_number)
     )
-    return dict.fromkeys(message_ids, 0) | {row[0]: row[1] for row in connection.execute(tried)}
+    return dict.fromkeys(numbers, 0) | {row[0]: row[1] for row in connection.execute(tried)}
 
 
 def sweep(connection: Connection, now: datetime, repeatable: Collection[ChannelName]) -> dict[State, int]:
@@ -260,21 +263,21 @@ def _settle_lost(
     connection: Connection, now: datetime, which: ColumnElement[bool], state: State, outcome: Outcome
 ) -> int:
     left = (outbox.c.state == State.SENDING.value) & (outbox.c.lease_until <= now) & which
-    found = select(outbox.c.message_id, outbox.c.attempts, outbox.c.lease_until).where(left)
+    found = select(outbox.c.message_number, outbox.c.attempts, outbox.c.lease_until).where(left)
     lost = connection.execute(found.with_for_update(skip_locked=True)).all()
     if not lost:
         return 0
     settled = None if state is State.QUEUED else now
     free = {"state": state.value, "lease_owner": None, "lease_until": None, "settled_time": settled}
-    connection.execute(update(outbox).where(among(outbox.c.message_id, [row.message_id for row in lost])).values(free))
-    rows = [_delivery_row(row.message_id, row.attempts, outcome, row.lease_until, INTERRUPTED) for row in lost]
+    connection.execute(update(outbox).where(_THESE).values(free), {"numbers": [row.message_number for row in lost]})
+    rows = [_delivery_row(row.message_number, row.attempts, outcome, row.lease_until, INTERRUPTED) for row in lost]
     insert_new(connection, deliveries, rows)
     return len(lost)
 
 
-def _delivery_row(message_id: str, attempt: int, outcome: Outcome, now: datetime, detail: str | None) -> dict[str, Any]:
+def _delivery_row(number: int, attempt: int, outcome: Outcome, now: datetime, detail: str | None) -> dict[str, Any]:
     return {
-        "message_id": message_id,
+        "message_number": number,
         "attempt": attempt,
         "attempted_time": now,
         "outcome": outcome.value,

@@ -7,6 +7,7 @@ them, or is in the message itself. Whoever is not plainly in the clear is looked
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -67,11 +68,11 @@ class Crowd:
     messages
         In the order in which they were found.
     lots
-        By message_id what `Lot` goes by; who did or was told something that matters is in none.
+        The messages by what a `Lot` goes by; who did or was told something that matters is in none.
     """
 
     messages: Sequence[Message] = ()
-    lots: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    lots: Mapping[tuple[Any, ...], Sequence[Message]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,13 @@ class Asking:
 
 def in_question(connection: Connection, crowd: Crowd, asking: Asking) -> list[Standing]:
     """Return how those messages of a crowd stand that something may speak against; nothing does against the others."""
-    passing = _passing(connection, set(crowd.lots.values()), asking)
-    asked = []
-    for message in crowd.messages:
-        doubts = passing.get(crowd.lots.get(message.message_id, ()))
-        if doubts is None or any(doubt(message) for doubt in doubts):
-            asked.append(message.message_id)
+    clear: set[int] = set()
+    for lot, doubts in _passing(connection, crowd.lots, asking).items():
+        left: Sequence[Message] = crowd.lots[lot]
+        for doubt in doubts:
+            left = [message for message in left if not doubt(message)]
+        clear.update(message.message_number for message in left)
+    asked = [message.message_id for message in crowd.messages if message.message_number not in clear]
     return standings_of(connection, asked, None if asking.policy is None else asking.now) if asked else []
 
 
@@ -152,8 +154,12 @@ def gather(
         Bodies that were read before; see `notifiers.outbox.messages`.
     """
     rows = connection.execute(query, {"now": now, "since": now - LOOK_BACK, **values}).all()
-    lots = {row[0]: tuple(row[_LOT_FROM:]) for row in rows if row.is_plain}
-    return Crowd(messages(connection, rows, {} if known is None else known), lots)
+    found = messages(connection, rows, {} if known is None else known)
+    lots: defaultdict[tuple[Any, ...], list[Message]] = defaultdict(list)
+    for row, message in zip(rows, found, strict=True):
+        if row[_IS_PLAIN]:
+            lots[tuple(row[_LOT_FROM:])].append(message)
+    return Crowd(found, lots)
 
 
 def _is_plain() -> ColumnElement[bool]:
@@ -186,6 +192,7 @@ _LOT = (
     outbox.c.channel.label("by"),
 )
 _LOT_FROM = -len(_LOT)
+_IS_PLAIN = _LOT_FROM - 1
 FOUND = select(*AS_STORED, (outbox.c.attempts + 1).label("attempt"), _is_plain().label("is_plain"), *_LOT).select_from(
     outbox.join(notices, notices.c.notice_id == outbox.c.notice_id).outerjoin(troubles, TROUBLE_OF_NOTICE)
 )

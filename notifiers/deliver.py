@@ -249,9 +249,9 @@ class _Run:
             self._record(connection, answers, now)
             allowed = self._allowed(connection, some, now)
             begun = begin_kept(connection, _messages(allowed), now, self.lease)
-        ids = {message.message_id for message in begun}
-        self.left += [message for message in _messages(some) if message.message_id not in ids]
-        kept = [[[message for message in bundle if message.message_id in ids] for bundle in load] for load in allowed]
+        ours = {message.message_number for message in begun}
+        self.left += [message for message in _messages(some) if message.message_number not in ours]
+        kept = [[[it for it in bundle if it.message_number in ours] for bundle in load] for load in allowed]
         self._post([[bundle for bundle in load if bundle] for load in kept])
 
     def _next(self, loads: deque[Load]) -> list[Load]:
@@ -335,8 +335,8 @@ class _Run:
                 due = now + self._pause(error)
                 return [Result(bundle, Outcome.PAUSED, str(error), next_attempt_time=due)]
             case _:
-                tried = retries(connection, [message.message_id for message in bundle])
-                return [self._try_later(m, tried[m.message_id] + 1, error, now) for m in bundle]
+                tried = retries(connection, bundle)
+                return [self._try_later(m, tried[m.message_number] + 1, error, now) for m in bundle]
 
     def _try_later(self, message: Message, tries: int, error: ChannelError, now: datetime) -> Result:
         if tries >= self.retry.max_attempts:

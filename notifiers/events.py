@@ -205,20 +205,20 @@ def release_unheard(connection: Connection, now: datetime, after: timedelta) -> 
     was. Were events late or lost, those of its neighbours would be, too. Before it is sent, it passes the gates again.
     """
     candidates = connection.execute(
-        select(outbox.c.message_id, outbox.c.channel, func.max(deliveries.c.attempted_time).label("attempted"))
-        .join(deliveries, deliveries.c.message_id == outbox.c.message_id)
+        select(outbox.c.message_number, outbox.c.channel, func.max(deliveries.c.attempted_time).label("attempted"))
+        .join(deliveries, deliveries.c.message_number == outbox.c.message_number)
         .where(outbox.c.state == State.UNKNOWN.value, outbox.c.settled_time <= now - after, ~_heard())
-        .group_by(outbox.c.message_id, outbox.c.channel)
+        .group_by(outbox.c.message_number, outbox.c.channel)
     ).all()
-    ids = [row.message_id for row in candidates if _neighbours_all_heard(connection, row)]
-    if ids:
-        still = among(outbox.c.message_id, ids) & (unindexed(outbox.c.state) == State.UNKNOWN.value)
+    numbers = [row.message_number for row in candidates if _neighbours_all_heard(connection, row)]
+    if numbers:
+        still = among(outbox.c.message_number, numbers) & (unindexed(outbox.c.state) == State.UNKNOWN.value)
         again = {"state": State.QUEUED.value, "settled_time": None, "next_attempt_time": now}
         connection.execute(update(outbox).where(still).values(again))
-        attempts = among(deliveries.c.message_id, ids) & (deliveries.c.outcome == Outcome.UNKNOWN.value)
+        attempts = among(deliveries.c.message_number, numbers) & (deliveries.c.outcome == Outcome.UNKNOWN.value)
         lost = {"outcome": Outcome.LOST.value, "detail": UNHEARD}
         connection.execute(update(deliveries).where(attempts).values(lost))
-    return len(ids)
+    return len(numbers)
 
 
 def _neighbours_all_heard(connection: Connection, row: Row[Any]) -> bool:
@@ -226,7 +226,7 @@ def _neighbours_all_heard(connection: Connection, row: Row[Any]) -> bool:
     sent = or_(outbox.c.state == State.SENT.value, outbox.c.state == State.FAILED.value)
     neighbours = (
         select(func.count(), func.sum(func.coalesce(_heard().cast(_INTEGER), 0)))
-        .select_from(deliveries.join(outbox, outbox.c.message_id == deliveries.c.message_id))
+        .select_from(deliveries.join(outbox, outbox.c.message_number == deliveries.c.message_number))
         .where(near, sent, deliveries.c.outcome == Outcome.SENT.value, outbox.c.channel == row.channel)
     )
     total, heard = connection.execute(neighbours).one()

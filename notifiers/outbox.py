@@ -95,6 +95,8 @@ class Message(NamedTuple):
         What stand-ins in a shared body become for this person.
     card_id
         The card that it is about and changes, where it is not one of its own: an all-clear changes its problem's.
+    message_number
+        Of its row in the outbox.
     """
 
     message_id: str
@@ -112,6 +114,7 @@ class Message(NamedTuple):
     body_key: str | None = None
     personal: Mapping[str, str] = _NOTHING
     card_id: str | None = None
+    message_number: int = 0
 
     def filled(self) -> Message:
         """Return the message as its reader sees it: no stand-in is left."""
@@ -285,9 +288,11 @@ def cancel(connection: Connection, message_id: str, reason: WithheldReason, now:
     is_first = connection.execute(update(notices).where(first).values(withheld)).rowcount
     gone = {"state": State.CANCELLED.value, "lease_owner": None, "lease_until": None, "settled_time": now}
     of_it = (outbox.c.message_id == message_id) & outbox.c.state.in_(UNSETTLED)
-    if connection.execute(update(outbox).where(of_it).values(gone)).rowcount and not is_first:
+    number = connection.scalar(update(outbox).where(of_it).values(gone).returning(outbox.c.message_number))
+    if number is not None and not is_first:
         outcome = {"outcome": Outcome.CANCELLED.value, "detail": reason.value}
-        insert_new(connection, deliveries, [{"message_id": message_id, "attempt": 0, "attempted_time": now, **outcome}])
+        row = {"message_number": number, "attempt": 0, "attempted_time": now, **outcome}
+        insert_new(connection, deliveries, [row])
 
 
 def put_off(connection: Connection, message_ids: Sequence[str], until: datetime) -> None:
@@ -318,6 +323,7 @@ AS_STORED: tuple[ColumnElement[Any], ...] = (
     outbox.c.body_key,
     outbox.c.personal,
     _card_id().label("card_id"),
+    outbox.c.message_number,
 )
 """With the number of an attempt, what `messages` makes messages of: columns of `outbox` joined with `notices`."""
 
@@ -357,12 +363,10 @@ def _words(connection: Connection, key: Column[str], keys: Collection[str]) -> d
 
 
 def _message(row: Row[Any], known: Mapping[str, Words], own: Mapping[str, Words]) -> Message:
-    key, notice_id, who, channel, address, queued, expires, body_key, personal, card_id, attempt = row[:11]
-    subject, html, text, card = own[key] if body_key is None else known[body_key]
-    return Message(
-        *(key, notice_id, who, _CHANNELS[channel], address, subject, html, text, card),
-        *(queued, expires, attempt, body_key, personal or {}, card_id),
-    )
+    key, notice_id, who, channel, address, queued, expires, body_key, personal, card_id, number, attempt = row[:12]
+    words = own[key] if body_key is None else known[body_key]
+    whom = (key, notice_id, who, _CHANNELS[channel], address)
+    return Message._make((*whom, *words, queued, expires, attempt, body_key, personal or {}, card_id, number))
 
 
 _CHANNELS = {channel.value: channel for channel in ChannelName}

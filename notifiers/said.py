@@ -91,9 +91,9 @@ def _read(connection: Connection, which: ColumnElement[bool]) -> list[Said]:
         .add_columns(sent.label("sent_time"))
         .select_from(notices)
         .outerjoin(outbox, (outbox.c.notice_id == notices.c.notice_id) & outbox.c.stage.in_(list(Stage)))
-        .outerjoin(deliveries, deliveries.c.message_id == outbox.c.message_id)
+        .outerjoin(deliveries, deliveries.c.message_number == outbox.c.message_number)
         .where(which)
-        .group_by(notices.c.notice_id, outbox.c.message_id)
+        .group_by(notices.c.notice_id, outbox.c.message_number)
         .order_by(notices.c.decided_time, notices.c.notice_id, outbox.c.stage)
     )
     return [_said(row) for row in connection.execute(query).mappings()]

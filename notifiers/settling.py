@@ -32,7 +32,7 @@ def listed(connection: Connection, state: State, limit: int) -> Sequence[Row[Any
     """Return the oldest messages in a state: keys, times and the last word on each; nothing personal."""
     last = (
         select(deliveries.c.detail)
-        .where(deliveries.c.message_id == outbox.c.message_id)
+        .where(deliveries.c.message_number == outbox.c.message_number)
         .order_by(deliveries.c.attempt.desc())
         .limit(1)
         .scalar_subquery()

@@ -1,7 +1,7 @@
-"""The condition that a column holds one of many texts, however many, in a statement that reads the same for any number.
+"""The condition that a column holds one of many values, in a statement that reads the same however many there are.
 
-A list of bound values has to be written into each statement anew, and databases limit how long it may be. So the texts
-go as one value: a JSON array for SQLite, an array for PostgreSQL.
+A list of bound values has to be written into each statement anew, and databases limit how long it may be. So the values
+go as one: a JSON array for SQLite, an array for PostgreSQL.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any, Self
 
 import orjson
-from sqlalchemy import ARRAY, Boolean, ColumnElement, Dialect, Text, bindparam, literal
+from sqlalchemy import ARRAY, BigInteger, Boolean, ColumnElement, Dialect, Integer, Text, bindparam, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -18,34 +18,42 @@ from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
-class _Texts(TypeDecorator[Collection[str]]):
+class _Texts(TypeDecorator[Collection[Any]]):
     impl = Text
     cache_ok = True
+    of: type[str | int] = str
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
+        each = BigInteger() if self.of is int else Text()
+        return dialect.type_descriptor(ARRAY(each) if dialect.name == "postgresql" else Text())
 
-    def process_bind_param(self, value: Collection[str] | None, dialect: Dialect) -> Any:  # noqa: ANN401
-        texts = value or ()
-        return [str(text) for text in texts] if dialect.name == "postgresql" else orjson.dumps(list(texts)).decode()
+    def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:  # noqa: ANN401
+        values = value or ()
+        return list(map(self.of, values)) if dialect.name == "postgresql" else orjson.dumps(list(values)).decode()
+
+
+class _Numbers(_Texts):
+    cache_ok = True
+    of = int
 
 
 class among(FunctionElement[bool]):  # noqa: N801 - reads as a function
-    """Whether a column is among some texts.
+    """Whether a column is among some values.
 
     Parameters
     ----------
     column
-        Of text.
-    texts
+        Of texts, or of whole numbers.
+    values
         Which; or the name under which they are given when the statement is executed.
     """
 
     type = Boolean()
     inherit_cache = True
 
-    def __init__(self, column: ColumnElement[Any], texts: Collection[str] | str) -> None:
-        given = bindparam(texts, type_=_Texts()) if isinstance(texts, str) else literal(texts, _Texts())
+    def __init__(self, column: ColumnElement[Any], values: Collection[str] | Collection[int] | str) -> None:
+        kind = _Numbers() if isinstance(column.type, Integer) else _Texts()
+        given = bindparam(values, type_=kind) if isinstance(values, str) else literal(values, kind)
         super().__init__(column, given)
 
     def self_group(self, against: OperatorType | None = None) -> Self:  # noqa: ARG002
@@ -55,14 +63,14 @@ class among(FunctionElement[bool]):  # noqa: N801 - reads as a function
 
 @compiles(among, "sqlite")
 def _in_json(element: among, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
-    column, texts = (compiler.process(part, **options) for part in element.clauses)
-    return f"{column} IN (SELECT value FROM json_each({texts}))"
+    column, values = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"
 
 
 @compiles(among, "postgresql")
 def _in_array(element: among, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
-    column, texts = (compiler.process(part, **options) for part in element.clauses)
-    return f"{column} = ANY({texts})"
+    column, values = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} = ANY({values})"
 
 
 class unindexed(FunctionElement[Any]):  # noqa: N801 - reads as a function

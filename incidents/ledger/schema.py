@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -40,6 +41,9 @@ NAMING = {
 
 TIMES_KEPT = 4096
 """Times of rows that were written together are often the same."""
+
+NUMBER = BigInteger().with_variant(Integer, "sqlite")
+"""A number that the database gives; only an `INTEGER` does SQLite give one."""
 
 metadata = MetaData(naming_convention=NAMING)
 
@@ -175,7 +179,8 @@ DUE = ("state", "next_attempt_time", "body_key")
 outbox = Table(
     "outbox",
     metadata,
-    Column("message_id", String(80), primary_key=True),
+    Column("message_number", NUMBER, primary_key=True),
+    Column("message_id", String(80), nullable=False, unique=True),
     Column("notice_id", String(64), ForeignKey("notices.notice_id"), nullable=False),
     Column("stage", String(16), nullable=False),
     Column("channel", String(16), nullable=False),
@@ -202,7 +207,8 @@ outbox = Table(
 
 A notice has one message a stage: `first`, and `follow_up` where a card was not seen and a mail goes after it. The
 message of the first stage has the notice's own id. Messages with the same `body_key` say the same but for what
-`personal` puts in, so that one request may carry many: their words are in `bodies`, and empty here.
+`personal` puts in, so that one request may carry many: their words are in `bodies`, and empty here. Others know a
+message by its `message_id`; what is done to thousands at once goes by its number, in the order in which they came.
 """
 
 renewals = Table(
@@ -228,14 +234,16 @@ bodies = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("message_id", String(80), ForeignKey("outbox.message_id"), primary_key=True),
+    Column("message_number", NUMBER, ForeignKey("outbox.message_number"), primary_key=True, autoincrement=False),
     Column("attempt", Integer, primary_key=True),
     Column("attempted_time", UtcTime, nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("provider_message_id", String(128)),
     Column("detail", Text),
     Index(None, "provider_message_id"),
+    sqlite_with_rowid=False,
 )
+"""Attempts to send a message, and how each ended. On SQLite the key is the table, not an index beside it."""
 
 inbox = Table(
     "inbox",

@@ -43,8 +43,8 @@ def notice(connection, notice_id, reason=None, release_time=None, subscriber="u-
 def sent(connection, notice_id):
     words = {"subject": "s", "html": "h", "text": "t", "card": {}, "queued_time": T0, "next_attempt_time": T0}
     row = {"message_id": notice_id, "notice_id": notice_id, "stage": "first", "channel": "email", "state": "sent"}
-    connection.execute(insert(outbox).values(**row, **words))
-    tried = {"message_id": notice_id, "attempt": 1, "attempted_time": T0, "outcome": "sent"}
+    (number,) = connection.execute(insert(outbox).values(**row, **words)).inserted_primary_key
+    tried = {"message_number": number, "attempt": 1, "attempted_time": T0, "outcome": "sent"}
     connection.execute(insert(deliveries).values(**tried))
 
 

@@ -102,7 +102,7 @@ def test_messages_keep_what_is_in_them_when_their_key_changes(empty_url):
             (message,) = connection.execute(schema.outbox.select()).all()
             (attempt,) = connection.execute(schema.deliveries.select()).all()
         assert (message.message_id, message.notice_id, message.stage, message.state) == ("n1", "n1", "first", "sent")
-        assert (attempt.message_id, attempt.outcome) == ("n1", "sent")
+        assert (attempt.message_number, attempt.outcome) == (message.message_number, "sent")
         with ledger.write() as connection:
             command.downgrade(migrations(connection), "0003")
             assert connection.exec_driver_sql("SELECT notice_id, state FROM outbox").all() == [("n1", "sent")]

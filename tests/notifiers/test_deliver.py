@@ -104,7 +104,7 @@ def test_what_is_due_is_sent_once(put, engine, noon, states):
     assert deliver(engine, {EMAIL: channel}, noon + HOUR) == DeliveryReport()
     assert channel.finished == 2
     with engine.connect() as connection:
-        row = connection.execute(select(deliveries).where(deliveries.c.message_id == ids[0])).one()
+        row = connection.execute(select(deliveries).join(outbox).where(outbox.c.message_id == ids[0])).one()
     assert (row.outcome, row.provider_message_id) == ("sent", f"provider-{ids[0]}")
 
 

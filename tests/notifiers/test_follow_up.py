@@ -131,7 +131,8 @@ def test_it_waits_for_the_morning_and_is_dropped_if_the_card_is_seen_first(desk,
     assert (report.cancelled, desk.mails()) == ({"seen": 1}, [])
     with desk.ledger.read() as connection:
         assert connection.scalar(select(notices.c.withheld_reason)) is None
-        rows = connection.execute(select(deliveries.c.message_id, deliveries.c.outcome, deliveries.c.detail)).all()
+        columns = (outbox.c.message_id, deliveries.c.outcome, deliveries.c.detail)
+        rows = connection.execute(select(*columns).select_from(deliveries.join(outbox))).all()
     assert (f"{card}.2", "cancelled", "seen") in rows
 
 

@@ -209,7 +209,7 @@ class TestSettle:
         assert state_of(message.notice_id) == state
         with engine.connect() as connection:
             (row,) = connection.execute(select(deliveries)).all()
-            tried = retries(connection, [message.message_id])[message.message_id]
+            tried = retries(connection, [message])[message.message_number]
         assert (row.attempt, row.outcome, len(row.detail)) == (1, outcome, 500)
         assert tried == (outcome is Outcome.RETRY)
 

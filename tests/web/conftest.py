@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import insert
 
 from config.settings import Settings
 from console.web import make_app
@@ -146,8 +147,8 @@ def tell(ledger) -> Callable[..., str]:
             insert_new(connection, schema.troubles, [found | dict(trouble or {})])
             insert_new(connection, schema.notices, [notice])
             if sent:
-                insert_new(connection, schema.outbox, [message_of(key)])
-                sending = {"message_id": key, "attempt": 1, "attempted_time": NOON, "outcome": "sent"}
+                (number,) = connection.execute(insert(schema.outbox).values(message_of(key))).inserted_primary_key
+                sending = {"message_number": number, "attempt": 1, "attempted_time": NOON, "outcome": "sent"}
                 insert_new(connection, schema.deliveries, [sending])
         return key
 

@@ -213,19 +213,21 @@ def _said(connection: Connection, subscriber_id: str, after: str) -> Page[Said]:
 
 
 _OUTBOX = tuple(
-    outbox.c[name] for name in ("message_id", "notice_id", "stage", "channel", "address", "state", "queued_time")
+    outbox.c[name]
+    for name in ("message_number", "message_id", "notice_id", "stage", "channel", "address", "state", "queued_time")
 )
 
 
 def _messages(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[Plain, ...]]:
     query = select(*_OUTBOX, outbox.c.settled_time).where(outbox.c.notice_id.in_(keys)).order_by(outbox.c.stage)
     rows = _rows(connection, query) if keys else ()
-    tried = _grouped(connection, deliveries, "message_id", [row["message_id"] for row in rows], "attempted_time")
+    numbers = [row["message_number"] for row in rows]
+    tried = _grouped(connection, deliveries, "message_number", numbers, "attempted_time")
     told = _grouped(connection, provider_events, "message_id", [row["message_id"] for row in rows], "occurred_time")
     found: dict[str, tuple[Plain, ...]] = {}
     for row in rows:
-        key = row["message_id"]
-        whole = {**row, "attempts": _plain_all(tried.get(key, ())), "events": _plain_all(told.get(key, ()))}
+        attempts, events = tried.get(row["message_number"], ()), told.get(row["message_id"], ())
+        whole = {**row, "attempts": _plain_all(attempts), "events": _plain_all(events)}
         found[row["notice_id"]] = (*found.get(row["notice_id"], ()), whole)
     return found
 
