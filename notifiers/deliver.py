@@ -15,7 +15,7 @@ from notifiers.budget import within_budget
 from notifiers.channels.contract import Channel
 from notifiers.crowd import Asking, Crowd, in_question
 from notifiers.errors import ChannelError, ChannelPaused, OutcomeUnknown, RateLimited, Refused
-from notifiers.events import release_unheard, settle_heard
+from notifiers.events import release_unheard, settle_heard, wait_to_hear
 from notifiers.flight import Answer, Bundle, Flight
 from notifiers.model import ChannelName, Policy, WithheldReason
 from notifiers.outbox import Lease, Message, Outcome, State, Words, cancel, put_off
@@ -183,6 +183,7 @@ class _Run:
         """Settle what senders that died left behind."""
         repeatable = [name for name, channel in self.channels.items() if channel.repeatable]
         with transaction(self.engine) as connection:
+            wait_to_hear(connection)
             lost = sweep(connection, self.clock(), repeatable)
             heard = settle_heard(connection, self.clock()) if lost[State.UNKNOWN] else {}
             if unheard_after is not None:
@@ -299,14 +300,27 @@ class _Run:
         return load[:granted]
 
     def _record(self, connection: Connection, answers: Sequence[Answer], now: datetime) -> None:
+        if not answers:
+            return
+        wait_to_hear(connection)
         results = [result for answer in answers for result in self._results(connection, answer, now)]
         record(connection, results, now)
         for result in results:
             self.states[result.state] += len(result.bundle)
+        for state in (State.SENT, State.UNKNOWN):
+            self._hear(connection, state, [result for result in results if result.state is state], now)
         for answer in answers:
             self._heed(connection, answer, now)
         for name, allowance in self._allowances(answers).items():
             note(connection, name, allowance, now)
+
+    def _hear(self, connection: Connection, state: State, results: Sequence[Result], now: datetime) -> None:
+        """Settle what was recorded in a state and of which the provider spoke before it answered, or did not."""
+        recorded = [message.message_id for result in results for message in result.bundle]
+        if recorded:
+            heard = settle_heard(connection, now, recorded)
+            self.states[state] -= sum(heard.values())
+            self.states.update(heard)
 
     def _allowances(self, answers: Sequence[Answer]) -> dict[ChannelName, Allowance]:
         """What the answers say of limits; of several, the least."""

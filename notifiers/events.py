@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Row, exists, func, or_, select
 
 from incidents.ledger.among import among, unindexed
 from incidents.ledger.schema import deliveries, notices, outbox, provider_events, suppressions
+from incidents.ledger.store import take_turns
 from notifiers.address import normalised
 from notifiers.insert import insert_new
 from notifiers.model import ChannelName
@@ -34,6 +35,8 @@ DEAD_ADDRESS = re.compile(r"bounced address|spam reporting address|unsubscribed 
 LONGEST_ID, LONGEST_EVENT, LONGEST_DETAIL = 128, 32, 200
 NEIGHBOURHOOD = timedelta(minutes=15)
 """Around an attempt: the provider must have spoken of every other mail sent then, before its silence means a thing."""
+_HEARD = 7726329
+"""PostgreSQL's number of the turns between what is heard and what is recorded; see `wait_to_hear`."""
 _ADDRESS_LIKE = re.compile(r"\S*@\S*")
 UNHEARD = "The provider spoke of all others sent then, and never of this one."
 
@@ -90,6 +93,7 @@ def apply_events(connection: Connection, events: Sequence[object], now: datetime
     now
         When they came, aware UTC.
     """
+    take_turns(connection, _HEARD)
     read = [_read(event, now) for event in events]
     found = {event.event_id: event for event in read if event is not None}
     known = _known(connection, {event.message_id for event in found.values()})
@@ -171,10 +175,30 @@ def _suppress(connection: Connection, events: Iterable[Event], known: Mapping[st
     return insert_new(connection, suppressions, rows)
 
 
-def settle_heard(connection: Connection, now: datetime) -> dict[State, int]:
-    """Settle the `unknown` messages of which the provider spoke before we knew that we did not know."""
-    unknown = select(outbox.c.message_id).where(outbox.c.state == State.UNKNOWN.value)
-    return _settle(connection, list(connection.scalars(unknown)), now)
+def wait_to_hear(connection: Connection) -> None:
+    """Let no event be applied from here to the end of the transaction, in which it is recorded how attempts ended.
+
+    Either an event finds a message as it was recorded, or who records it finds the event, by `settle_heard`: a provider
+    may speak of a message before it answers.
+    """
+    take_turns(connection, _HEARD, shared=True)
+
+
+def settle_heard(connection: Connection, now: datetime, recorded: Sequence[str] | None = None) -> dict[State, int]:
+    """Settle messages of which the provider spoke before we recorded what we know.
+
+    Parameters
+    ----------
+    connection
+        In a transaction that began by `wait_to_hear`.
+    recorded
+        The keys of those just recorded as `sent` or `unknown`; all that are `unknown`, where not given.
+    """
+    if recorded is None:
+        ids = select(outbox.c.message_id).where(outbox.c.state == State.UNKNOWN.value)
+    else:
+        ids = select(provider_events.c.message_id).where(among(provider_events.c.message_id, recorded)).distinct()
+    return _settle(connection, list(connection.scalars(ids)), now)
 
 
 def _settle(connection: Connection, ids: Sequence[str], now: datetime) -> dict[State, int]:

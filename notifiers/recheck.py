@@ -147,6 +147,7 @@ def _affair(row: Row[Any]) -> Affair:
     return Affair(
         over=ended is not None,
         whole_goes_on=row.merged_into is not None and row.whole_resolved_time is None,
+        whole=row.merged_into,
         planned=planned,
         only_prices=row.kind == SilenceKind.PRICE_CHANGE.value,
     )

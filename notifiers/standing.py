@@ -51,12 +51,15 @@ class Affair:
     ----------
     over, whole_goes_on
         Whether it is over; whether it became part of another that goes on.
+    whole
+        That other, also when it is over.
     planned, only_prices
         From when until when it is a planned event, if it is; whether that explains only what has to do with prices.
     """
 
     over: bool = False
     whole_goes_on: bool = False
+    whole: str | None = None
     planned: Window | None = None
     only_prices: bool = False
 
@@ -242,13 +245,13 @@ class Standing:
 
     @property
     def _trouble(self) -> Trouble:
-        """What it is about; of what detection found, whatever the ledger still has."""
+        """What it is about: the whole, if it became part of one; of what was found, whatever the ledger still has."""
         row = self.row
         return Trouble(
             subscriber_id=row.subscriber_id,
             problem=Signal(row.problem),
             verdict=Verdict(Cause(row.cause), 1.0),
-            incident_id=row.incident_id,
+            incident_id=self.affair.whole or row.incident_id,
             since=row.since or row.decided_time,
             last_bad_time=row.last_bad_time or row.decided_time,
             impaired=0,

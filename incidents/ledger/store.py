@@ -51,8 +51,8 @@ BEGINNINGS = 3
 moment, so under load a writer can miss it for long. Nothing has happened yet, so beginning again is harmless."""
 _IMMEDIATE = "prebuffer_immediate"
 """Execution option of a connection whose transactions take SQLite's write lock when they begin."""
-_TAKE_TURNS = "SELECT pg_advisory_xact_lock(7726328)"
-"""PostgreSQL's like of that lock, under a number of our own. It keeps away nobody who writes without it."""
+_WRITERS = 7726328
+"""The number of PostgreSQL's like of that lock. It keeps away nobody who writes without it."""
 _MARK_DECIDED = (
     update(schema.troubles)
     .where(
@@ -129,8 +129,7 @@ class Ledger:
         writes. Short ones that need not take turns on PostgreSQL begin with `writing`.
         """
         with transaction(self.engine) as connection:
-            if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql(_TAKE_TURNS)
+            take_turns(connection, _WRITERS)
             yield connection
 
     def incident(self, incident_id: str) -> Incident | None:
@@ -328,6 +327,16 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """
     with ExitStack() as stack:
         yield _begun(stack, writing(engine))
+
+
+def take_turns(connection: Connection, number: int, *, shared: bool = False) -> None:
+    """Wait for the transactions that have taken the same number, and keep others waiting until this one ends.
+
+    Those who share it keep only the others waiting. On SQLite whoever writes is alone from the start.
+    """
+    if connection.dialect.name == "postgresql":
+        lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        connection.exec_driver_sql(f"SELECT {lock}({number})")
 
 
 def _begun(stack: ExitStack, engine: Engine) -> Connection:

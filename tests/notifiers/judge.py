@@ -161,7 +161,8 @@ class Judge:
         week = sum(day.isocalendar()[:2] == today.isocalendar()[:2] for day in days)
         assert days.count(today) < policy.max_per_day, "cap of the day"
         assert week < policy.max_per_week, "cap of the week"
-        about_it = [row for row, _ in heard if telling.incident_id in (row.incident_id, *self._wholes(row))]
+        whole = self.history.whole.get(telling.incident_id, telling.incident_id)
+        about_it = [row for row, _ in heard if whole in (row.incident_id, *self._wholes(row))]
         assert telling.incident_id is None or len(about_it) < policy.max_per_incident, "cap of the incident"
         for row, at in known:
             gap = policy.own_gap if telling.cause in OWN else policy.incident_gap

@@ -325,6 +325,14 @@ def two_wait_and_one_is_enough(**limits) -> Callable[[Story], None]:
     return story
 
 
+def news_of_a_part_and_of_the_whole_wait(it: Story) -> None:
+    whole, part = it.opened(), it.opened()
+    it.strikes(whole, ANN)
+    it.strikes(part, ANN)
+    it.merge(part, whole)
+    it.policy = replace(it.policy, max_per_incident=1)
+
+
 def staff_say_no(it: Story) -> None:
     it.policy = replace(it.policy, staged_people=2, stages=(0.99,))
     incident = it.opened()
@@ -388,6 +396,7 @@ AT_SENDING = [
     ("holdout", more_are_held_out, "held out"),
     ("told_recently", two_wait_and_one_is_enough(own_gap=9 * HOUR), "told recently"),
     ("frequency_cap", two_wait_and_one_is_enough(max_per_day=1), "cap of the day"),
+    ("frequency_cap", news_of_a_part_and_of_the_whole_wait, "cap of the incident"),
     ("rollout_refused awaiting_approval", staff_say_no, "not their turn"),
     ("seen", she_sees_the_card, "seen"),
     ("silenced", an_event_is_planned, "planned"),

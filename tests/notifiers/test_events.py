@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
 from sqlalchemy import func, select, update
 
 from incidents.ledger.schema import outbox, preferences, provider_events, suppressions
 from incidents.ledger.store import writing
-from notifiers.attempts import Result, begin, due, record
+from notifiers.attempts import Result, begin, due, record, sweep
+from notifiers.channels.contract import Receipt
 from notifiers.compose import Rendered
-from notifiers.events import apply_events, release_unheard, settle_heard
+from notifiers.deliver import deliver
+from notifiers.errors import OutcomeUnknown
+from notifiers.events import apply_events, release_unheard, settle_heard, wait_to_hear
 from notifiers.model import ChannelName
 from notifiers.outbox import Lease, Outcome, State, enqueue
 from notifiers.settling import SettlingError, counts, listed, settle_by_hand
@@ -23,20 +28,32 @@ LEASE = Lease("me")
 
 
 @pytest.fixture
-def put(engine, add_incident, decide_one, trouble, noon):
-    """Queue mails to people, and let an attempt at each end in the outcome given; return their keys by person."""
+def queue(engine, add_incident, decide_one, trouble, noon):
+    """Queue mails to people; return their keys by person."""
     add_incident()
 
-    def store(at=noon, **outcomes) -> dict[str, str]:
-        decisions = {who: decide_one(trouble(subscriber_id=who)) for who in outcomes}
+    def store(*people) -> dict[str, str]:
+        decisions = {who: decide_one(trouble(subscriber_id=who)) for who in people}
         rendered = {d.notice_id: WORDS for d in decisions.values()}
-        addresses = {who: f"{who.upper()}@example.net" for who in outcomes}
+        addresses = {who: f"{who.upper()}@example.net" for who in people}
         with writing(engine).begin() as connection:
             enqueue(connection, list(decisions.values()), rendered, addresses, noon)
+        return {who: decision.notice_id for who, decision in decisions.items()}
+
+    return store
+
+
+@pytest.fixture
+def put(engine, queue, noon):
+    """Queue mails to people, and let an attempt at each end in the outcome given; return their keys by person."""
+
+    def store(at=noon, **outcomes) -> dict[str, str]:
+        keys = queue(*outcomes)
+        with writing(engine).begin() as connection:
             begun = due(connection, at, [ChannelName.EMAIL], 99).messages
             begin(connection, begun, at, LEASE)
             record(connection, [Result([m], Outcome(outcomes[m.subscriber_id])) for m in begun], at)
-        return {who: decision.notice_id for who, decision in decisions.items()}
+        return keys
 
     return store
 
@@ -174,6 +191,54 @@ def test_an_event_that_came_before_the_sender_was_missed_settles_it_too(put, app
     with writing(engine).begin() as connection:
         connection.execute(update(outbox).values(state="unknown"))
         assert settle_heard(connection, noon) == {State.SENT: 1}
+
+
+@pytest.mark.parametrize(
+    ("said", "failure", "found"),
+    [("delivered", OutcomeUnknown("no answer"), "sent"), ("bounce", None, "failed"), ("delivered", None, "sent")],
+)
+def test_what_is_said_of_a_message_before_its_answer_counts(said, failure, found, queue, apply, engine, state, noon):
+    key = queue("ada")["ada"]
+    channel = Speaking(lambda message: apply(event(message.message_id, said)), failure)
+    assert deliver(engine, {ChannelName.EMAIL: channel}, noon).states == {found: 1}
+    assert state(key) == found
+
+
+def test_an_event_waits_for_who_records_and_finds_what_was_recorded(put, apply, engine, state, noon):
+    key = put(ada="unknown")["ada"]
+    with engine.begin() as connection:
+        connection.execute(update(outbox).values(state="sending", lease_until=noon))
+    with ThreadPoolExecutor(1) as pool:
+        with writing(engine).begin() as connection:
+            wait_to_hear(connection)
+            assert sweep(connection, noon, [])[State.UNKNOWN] == 1
+            assert settle_heard(connection, noon) == {}
+            applied = pool.submit(apply, event(key))
+            wait([applied], 0.5)
+        assert applied.result().settled == {State.SENT: 1}
+    assert state(key) == "sent"
+
+
+class Speaking:
+    """A channel whose provider speaks of a message before it answers."""
+
+    repeatable: ClassVar[bool] = False
+
+    def __init__(self, speak, failure) -> None:
+        self.speak = speak
+        self.failure = failure
+
+    def bundle(self, messages) -> list[list]:
+        return [[message] for message in messages]
+
+    def send(self, message) -> Receipt:
+        self.speak(message)
+        if self.failure is not None:
+            raise self.failure
+        return Receipt("m-1")
+
+    def finish(self) -> None:
+        """Have nothing to tidy up."""
 
 
 class TestUnheard:
