@@ -11,7 +11,7 @@ from random import Random
 from sqlalchemy import func, insert, select, update
 
 from incidents.ledger import schema
-from incidents.ledger.schema import inbox, incidents, notices, outbox
+from incidents.ledger.schema import inbox, incidents, notices, outbox, provider_events
 from incidents.ledger.store import Ledger
 from incidents.model import Cause, Severity, Trouble, TroubleKind, Verdict
 from incidents.silences import SilenceKind, mark_expected, plan
@@ -110,6 +110,8 @@ class Judging:
         failure = self.history.failures.pop() if self.history.failures else None
         if failure in (None, "unknown"):  # at the worst it was taken
             self.history.taken[message.message_id] = (message, self.history.now)
+            if self.name is EMAIL and self.history.early:
+                self.history.report(message, self.history.early.pop())
         if failure is not None:
             raise FAILURES[failure]()
         return self.inbox.send(message) if self.name is IN_APP else Receipt(message.message_id)
@@ -147,6 +149,7 @@ class History:
         self.seen: set[str] = set()
         self.bounced: set[str] = set()
         self.failures: list[str | None] = []
+        self.early: list[str] = []
         self.taken: dict[str, tuple] = {}
         self.candidates: set[tuple] = set()
         self.judge = Judge(self)
@@ -176,6 +179,7 @@ class History:
             self.a_person_asks_support: 3,
             self.a_person_sees_their_cards: 1,
             self.the_provider_reports: 5,
+            self.the_provider_speaks_before_it_answers: 2,
             self.staff_stop_sending: 1,
             self.staff_let_it_go_on: 4,
             self.staff_answer: 3,
@@ -309,6 +313,11 @@ class History:
         message = self.random.choice([it for it in mails if it.address in waiting] or mails[-4:])
         self.report(message, self.random.choice(["bounce", "bounce", "spamreport", "unsubscribe", "delivered"]))
 
+    def the_provider_speaks_before_it_answers(self) -> None:
+        """Of the next mail that it takes. Had it bounced, the rest of the mails to that mailbox could be under way."""
+        self.early = [self.random.choice(["delivered", "dropped"])]
+        self.what_is_due_is_sent()
+
     def report(self, message, what) -> None:
         event = {"event": what, "sg_event_id": self.fresh("e"), "message_id": message.message_id, "type": "bounce"}
         with self.ledger.write() as connection:
@@ -374,6 +383,11 @@ class History:
         with self.ledger.read() as connection:
             rows = connection.execute(select(notices, outbox.c.state).select_from(first)).all()
             assert connection.scalar(moving) == 0, "still under way"
+            heard = provider_events.join(outbox, outbox.c.message_id == provider_events.c.message_id)
+            spoken = connection.execute(select(provider_events.c.event, outbox).select_from(heard)).all()
+        failed = {row.message_id for row in spoken if row.event in {"bounce", "dropped"}}
+        for row in spoken:
+            assert row.state == ("failed" if row.message_id in failed else "sent"), "not settled by what was heard"
         for row in rows:
             if row.withheld_reason is None:
                 assert row.state in {"sent", "failed", "unknown"}, row
