@@ -20,7 +20,7 @@ from incidents.ledger.schema import WAITING, deliveries, notices, outbox
 from notifiers.crowd import FOUND, Crowd, gather
 from notifiers.insert import copy_new, insert_new
 from notifiers.model import ChannelName
-from notifiers.outbox import Lease, Message, Outcome, State, Words
+from notifiers.outbox import UNLEASED, Lease, Message, Outcome, State, Words
 from notifiers.stops import unstopped
 
 SETTLED = {Outcome.SENT: State.SENT, Outcome.FAILED: State.FAILED, Outcome.UNKNOWN: State.UNKNOWN}
@@ -155,7 +155,7 @@ def let_go(connection: Connection, kept: Sequence[Message], lease: Lease) -> int
     return connection.execute(_LET_GO, {"numbers": _numbers(kept), "owner": lease.owner}).rowcount if kept else 0
 
 
-_LET_GO = update(outbox).where(_THESE, _OURS).values(lease_owner=None, lease_until=None)
+_LET_GO = update(outbox).where(_THESE, _OURS).values(UNLEASED)
 
 
 def record(connection: Connection, results: Sequence[Result], now: datetime) -> None:
@@ -223,7 +223,7 @@ def _record(state: State) -> Update:
     return (
         update(outbox)
         .where(_THESE, unindexed(outbox.c.state).in_([State.SENDING.value, State.UNKNOWN.value]))
-        .values(state=state.value, lease_owner=None, lease_until=None, **when)
+        .values(state=state.value, **UNLEASED, **when)
     )
 
 
@@ -268,7 +268,7 @@ def _settle_lost(
     if not lost:
         return 0
     settled = None if state is State.QUEUED else now
-    free = {"state": state.value, "lease_owner": None, "lease_until": None, "settled_time": settled}
+    free = {"state": state.value, **UNLEASED, "settled_time": settled}
     connection.execute(update(outbox).where(_THESE).values(free), {"numbers": [row.message_number for row in lost]})
     rows = [_delivery_row(row.message_number, row.attempts, outcome, row.lease_until, INTERRUPTED) for row in lost]
     insert_new(connection, deliveries, rows)

@@ -46,6 +46,8 @@ class State(StrEnum):
 
 
 UNSETTLED = (State.QUEUED.value, State.SENDING.value)
+UNLEASED: Mapping[str, Any] = {"lease_owner": None, "lease_until": None}
+"""The columns of a message that nobody has taken."""
 
 
 class Stage(StrEnum):
@@ -186,10 +188,14 @@ def enqueue(
 
 
 def reword(connection: Connection, rendered: Mapping[str, Rendered]) -> set[str]:
-    """Let the queued messages of some notices, by notice_id, say something else; return the notices that have any."""
+    """Let the queued messages of some notices, by notice_id, say something else; return the notices that have any.
+
+    Whoever has leased one with its old words can no longer begin it.
+    """
     waiting = among(outbox.c.notice_id, rendered.keys()) & (unindexed(outbox.c.state) == State.QUEUED.value)
-    found = set(connection.scalars(select(outbox.c.notice_id).where(waiting)))
-    rows = [{**said_by(rendered[notice_id]), "of_notice": notice_id} for notice_id in sorted(found)]
+    theirs = select(outbox.c.notice_id).where(waiting).order_by(outbox.c.message_number)
+    found = set(connection.scalars(theirs.with_for_update(key_share=True)))
+    rows = [{**said_by(rendered[notice_id]), **UNLEASED, "of_notice": notice_id} for notice_id in sorted(found)]
     _keep_bodies(connection, rows)
     if rows:
         connection.execute(_REWORD, rows)
@@ -286,7 +292,7 @@ def cancel(connection: Connection, message_id: str, reason: WithheldReason, now:
     first = notices.c.notice_id == message_id
     withheld = {"withheld_reason": reason.value, "release_time": None}
     is_first = connection.execute(update(notices).where(first).values(withheld)).rowcount
-    gone = {"state": State.CANCELLED.value, "lease_owner": None, "lease_until": None, "settled_time": now}
+    gone = {"state": State.CANCELLED.value, **UNLEASED, "settled_time": now}
     of_it = (outbox.c.message_id == message_id) & outbox.c.state.in_(UNSETTLED)
     number = connection.scalar(update(outbox).where(of_it).values(gone).returning(outbox.c.message_number))
     if number is not None and not is_first:
@@ -297,7 +303,7 @@ def cancel(connection: Connection, message_id: str, reason: WithheldReason, now:
 
 def put_off(connection: Connection, message_ids: Sequence[str], until: datetime) -> None:
     """Give back messages that were leased and may not go before a moment."""
-    waiting = {"next_attempt_time": until, "lease_owner": None, "lease_until": None}
+    waiting = {"next_attempt_time": until, **UNLEASED}
     connection.execute(update(outbox).where(outbox.c.message_id.in_(message_ids)).values(waiting))
 
 

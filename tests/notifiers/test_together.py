@@ -15,6 +15,7 @@ from sendgrid.helpers.mail import CustomArg, Header, Mail, Personalization, Subs
 from sqlalchemy import select
 
 from incidents.ledger.schema import provider_limits, sending_stops
+from incidents.ledger.store import writing
 from notifiers.address import normalised
 from notifiers.attempts import begin_kept, due, keep, let_go
 from notifiers.channels import Receipt, SendGrid, SendGridSettings
@@ -23,7 +24,7 @@ from notifiers.compose import Rendered
 from notifiers.deliver import deliver
 from notifiers.errors import ChannelPaused, OutcomeUnknown, RateLimited, Refused
 from notifiers.model import ChannelName
-from notifiers.outbox import Lease, Message, enqueue
+from notifiers.outbox import Lease, Message, enqueue, reword
 from notifiers.provider import Allowance
 
 EMAIL = ChannelName.EMAIL
@@ -161,6 +162,20 @@ def test_a_lease_that_ran_out_while_waiting_is_no_longer_ours(put, engine, noon)
         assert begin_kept(connection, mine, noon + HOUR, Lease("me")) == []
         assert let_go(connection, mine, Lease("me")) == 0
         assert len(begin_kept(connection, theirs, noon + HOUR, Lease("other"))) == 2
+
+
+def test_what_is_reworded_is_not_begun_with_its_old_words(put, engine, noon):
+    put(2)
+    with engine.begin() as connection:
+        mine = due(connection, noon, [EMAIL], 2).messages
+        keep(connection, mine, noon, Lease("me"))
+    words = Rendered("Another subject", "<p>page</p>", "text", {})
+    with writing(engine).begin() as connection:
+        assert reword(connection, {mine[0].notice_id: words}) == {mine[0].notice_id}
+    with engine.begin() as connection:
+        assert begin_kept(connection, mine, noon, Lease("me")) == [mine[1]]
+        assert [it.subject for it in due(connection, noon, [EMAIL], 2).messages] == ["Another subject"]
+        assert reword(connection, {mine[1].notice_id: words}) == set()
 
 
 class TestSendGrid:
