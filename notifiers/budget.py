@@ -8,12 +8,11 @@ from datetime import datetime, time
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from incidents.ledger.schema import notices, outbox
+from incidents.ledger.store import Turn, take_turns
 from notifiers.model import ChannelName, Policy
 from notifiers.outbox import State
 
 ON_THE_WAY = (State.QUEUED.value, State.SENDING.value)
-_TAKE_TURNS = "SELECT pg_advisory_xact_lock(7726329)"
-"""Senders that count on PostgreSQL take turns, or each would take all that is left. On SQLite they do so anyway."""
 
 
 def spent_today(connection: Connection, now: datetime) -> dict[ChannelName, int]:
@@ -58,9 +57,11 @@ def within_budget(
 
 
 def _gone(connection: Connection, channel: ChannelName, now: datetime) -> int:
-    """How many were sent today, may have been, or are in somebody's hands."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(_TAKE_TURNS)
+    """How many were sent today, may have been, or are in somebody's hands.
+
+    Senders that count take turns, or each would take all that is left.
+    """
+    take_turns(connection, Turn.COUNTING)
     leased = (outbox.c.state == State.QUEUED.value) & (outbox.c.lease_until > now)
     under_way = outbox.c.state == State.SENDING.value
     gone = or_(_sent_since_midnight(now), under_way, leased)

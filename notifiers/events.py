@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Row, exists, func, or_, select
 
 from incidents.ledger.among import among, unindexed
 from incidents.ledger.schema import deliveries, notices, outbox, provider_events, suppressions
-from incidents.ledger.store import take_turns
+from incidents.ledger.store import Turn, take_turns
 from notifiers.address import normalised
 from notifiers.insert import insert_new
 from notifiers.model import ChannelName
@@ -35,8 +35,6 @@ DEAD_ADDRESS = re.compile(r"bounced address|spam reporting address|unsubscribed 
 LONGEST_ID, LONGEST_EVENT, LONGEST_DETAIL = 128, 32, 200
 NEIGHBOURHOOD = timedelta(minutes=15)
 """Around an attempt: the provider must have spoken of every other mail sent then, before its silence means a thing."""
-_HEARD = 7726329
-"""PostgreSQL's number of the turns between what is heard and what is recorded; see `wait_to_hear`."""
 _ADDRESS_LIKE = re.compile(r"\S*@\S*")
 UNHEARD = "The provider spoke of all others sent then, and never of this one."
 
@@ -93,7 +91,7 @@ def apply_events(connection: Connection, events: Sequence[object], now: datetime
     now
         When they came, aware UTC.
     """
-    take_turns(connection, _HEARD)
+    take_turns(connection, Turn.HEARING)
     read = [_read(event, now) for event in events]
     found = {event.event_id: event for event in read if event is not None}
     known = _known(connection, {event.message_id for event in found.values()})
@@ -181,7 +179,7 @@ def wait_to_hear(connection: Connection) -> None:
     Either an event finds a message as it was recorded, or who records it finds the event, by `settle_heard`: a provider
     may speak of a message before it answers.
     """
-    take_turns(connection, _HEARD, shared=True)
+    take_turns(connection, Turn.HEARING, shared=True)
 
 
 def settle_heard(connection: Connection, now: datetime, recorded: Sequence[str] | None = None) -> dict[State, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime
+from enum import IntEnum, unique
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -51,8 +52,6 @@ BEGINNINGS = 3
 moment, so under load a writer can miss it for long. Nothing has happened yet, so beginning again is harmless."""
 _IMMEDIATE = "prebuffer_immediate"
 """Execution option of a connection whose transactions take SQLite's write lock when they begin."""
-_WRITERS = 7726328
-"""The number of PostgreSQL's like of that lock. It keeps away nobody who writes without it."""
 _MARK_DECIDED = (
     update(schema.troubles)
     .where(
@@ -62,6 +61,15 @@ _MARK_DECIDED = (
     )
     .values(decided=True)
 )
+
+
+@unique
+class Turn(IntEnum):
+    """What transactions on PostgreSQL take turns about, by numbers of our own; nobody is kept away who does not ask."""
+
+    WRITING = 7726328
+    COUNTING = 7726329
+    HEARING = 7726330
 
 
 class Ledger:
@@ -129,7 +137,7 @@ class Ledger:
         writes. Short ones that need not take turns on PostgreSQL begin with `writing`.
         """
         with transaction(self.engine) as connection:
-            take_turns(connection, _WRITERS)
+            take_turns(connection, Turn.WRITING)
             yield connection
 
     def incident(self, incident_id: str) -> Incident | None:
@@ -329,14 +337,14 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         yield _begun(stack, writing(engine))
 
 
-def take_turns(connection: Connection, number: int, *, shared: bool = False) -> None:
-    """Wait for the transactions that have taken the same number, and keep others waiting until this one ends.
+def take_turns(connection: Connection, turn: Turn, *, shared: bool = False) -> None:
+    """Wait for the transactions whose turn it is, and keep others waiting until this one ends.
 
-    Those who share it keep only the others waiting. On SQLite whoever writes is alone from the start.
+    Those who share a turn keep only the others waiting. On SQLite whoever writes is alone from the start.
     """
     if connection.dialect.name == "postgresql":
         lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-        connection.exec_driver_sql(f"SELECT {lock}({number})")
+        connection.exec_driver_sql(f"SELECT {lock}({turn.value})")
 
 
 def _begun(stack: ExitStack, engine: Engine) -> Connection:
