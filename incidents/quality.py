@@ -97,9 +97,11 @@ class QualityNotice:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What ops should read."""
-        until = "" if self.until is None else f" until {self.until:%H:%M}"
-        counts = f"{self.observed:,.0f} of about {self.expected:,.0f} {MEASURE_WORDS[self.measure]}"
-        return (f"From {self.cohort}, {counts} came since {self.since:%H:%M}{until} UTC.", *self.reasons)
+        begun = f"{self.since:%H:%M}"
+        when = f"since {begun} UTC" if self.until is None else f"from {begun} until {self.until:%H:%M} UTC"
+        counts = f"{self.observed - self.late:,.0f} of about {self.expected:,.0f} {MEASURE_WORDS[self.measure]}"
+        came = f"came in time {when}, and {self.late:,.0f} late" if self.late else f"came {when}"
+        return (f"From {self.cohort}, {counts} {came}.", *self.reasons)
 
 
 def kind_of(silent: SilentCohort) -> QualityKind:
@@ -249,7 +251,7 @@ def _with_late(notice: QualityNotice, judged: Course) -> QualityNotice:
 
 def _counted(notice: QualityNotice, course: Course) -> QualityNotice:
     seen, due = course.sums(NUMBERS[notice.measure])
-    return replace(notice, observed=seen, expected=due)
+    return replace(notice, observed=seen, expected=due, late=min(notice.late, seen))
 
 
 def _why(silent: SilentCohort, kind: QualityKind) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def test_quality_notices_are_a_table_and_a_sentence_each_and_nothing_if_there_ar
     out = capsys.readouterr().out
     assert "missing viewers" in out
     assert "\x1b" not in out
-    assert "2 of about 1,234 plays came since 20:15 until 22:15 UTC. Suspected outage." in out
+    assert "2 of about 1,234 plays came from 20:15 until 22:15 UTC. Suspected outage." in out
     document = output.quality_document(notice)
     assert json.loads(json.dumps(document)) == document
     assert (document["kind"], document["until"]) == ("missing_viewers", "2026-03-09T22:15:00+00:00")

@@ -107,7 +107,8 @@ def test_rows_that_come_late_prove_missing_telemetry(service, volume, rows) -> N
         assert first.cohort == last.cohort == Cohort.of({dimension: value})
         assert not last.is_open
         assert last.reasons.count(HELD_BACK) == 1
-        assert last.late > 0.3 * last.expected
+        assert 0.3 * last.expected < last.late <= last.observed
+        assert f" came in time from {last.since:%H:%M} until {last.until:%H:%M} UTC, and " in last.sentences[0]
 
 
 def test_late_rows_after_the_end_are_noted_once(service, volume, rows) -> None:
