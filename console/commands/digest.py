@@ -16,6 +16,7 @@ from console.output import complain, print_json, say
 AgainOption = Annotated[
     bool, typer.Option("--again", help="Also to leads of whom a crash left unknown whether they had it.")
 ]
+NOBODY = "Nobody gets it by mail: no lead is named in the setting digest.leads."
 SendOption = Annotated[bool, typer.Option("--send", help="Mail it to the leads in the settings, once a week.")]
 
 
@@ -39,22 +40,26 @@ def digest(
         written = compose(week, settings.brand.service_name, template_folder(settings))
         if not send:
             say(written.text)
+            if not settings.digest.leads:
+                complain(NOBODY)
             return
         with open_channels(settings, ledger) as channels:
             mailed = send_digest(ledger, channels, week, written, settings.digest.leads, moment, again=again)
     if as_json:
         print_json({"sent": mailed.sent, "unknown": mailed.unknown, "failed": list(mailed.failed)})
-    else:
+    elif settings.digest.leads:
         _say(mailed)
+    else:
+        say(NOBODY)
     if mailed.failed:
         raise typer.Exit(1)
 
 
 def _say(mailed: Mailed) -> None:
     if mailed.sent:
-        say(f"Sent to {mailed.sent} leads.")
+        say(f"Sent to {mailed.sent} {'lead' if mailed.sent == 1 else 'leads'}.")
     elif not (mailed.unknown or mailed.failed):
-        say("Nothing to send: no leads are set, or this week's was sent.")
+        say("Nothing to send: every lead has had it.")
     if mailed.unknown:
         say(f"Of {mailed.unknown} nobody knows whether it arrived. Ask them; if not: prebuffer digest --send --again")
     for sentence in mailed.failed:
