@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, or_, select
 from incidents.ledger.schema import notices, outbox
 from notifiers.model import ChannelName, Recipient
 from notifiers.outbox import State
-from notifiers.release import DUE as HELD
+from notifiers.release import MAY_BE_OVER
 from notifiers.standing import Consents
 
 _RECIPIENTS = """
@@ -73,6 +73,6 @@ _LOST = (outbox.c.state == State.SENDING.value) & (outbox.c.lease_until <= bindp
 _WAITING = (
     select(notices.c.subscriber_id)
     .outerjoin(outbox, outbox.c.notice_id == notices.c.notice_id)
-    .where(or_(HELD, _QUEUED, _LOST))
+    .where(or_(MAY_BE_OVER, _QUEUED, _LOST))
     .distinct()
 )

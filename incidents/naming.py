@@ -9,7 +9,7 @@ from its own onset: a fault that joins another begins later, and that is often w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -53,6 +53,7 @@ class Search:
     first_slot: int
     usable: Mask
     prices: Prices
+    _totals: dict[Suspect, float] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def ranked(self, keeping: Mask | None = None) -> tuple[list[Suspect], float]:
         """Return suspects, the one that belongs to the best account first, and that account's gain in nats.
@@ -82,7 +83,9 @@ class Search:
 
     def total(self, suspect: Suspect) -> float:
         """Return what a suspect explains together with the best one beside it, in nats."""
-        return self.account(suspect.holds(self.state.rows.codes), len(suspect.subset))
+        if suspect not in self._totals:
+            self._totals[suspect] = self.account(suspect.holds(self.state.rows.codes), len(suspect.subset))
+        return self._totals[suspect]
 
     def account(self, inside: Mask, dimensions: int) -> float:
         """Return what a cohort explains together with the best one beside it, in nats.

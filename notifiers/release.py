@@ -91,9 +91,9 @@ def _due() -> ColumnElement[bool]:
     return and_(held, or_(in_time, answered, over, notices.c.expires_time <= bindparam("due_by")))
 
 
-DUE = _due()
+MAY_BE_OVER = _due()
 """The condition on `notices` that what holds one may be over by ``due_by``: its hour, its rollout, or its use."""
-_DUE = of_notices(DUE)
+_DUE = of_notices(MAY_BE_OVER)
 
 
 def _let_go(connection: Connection, ids: Sequence[str], now: datetime) -> None:
