@@ -8,9 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from config.bootstrap import open_pipeline
 from config.pipeline import PipelineError
-from config.settings import ChannelSettings, LedgerSettings, PathSettings, Settings, WarehouseSettings
+from config.settings import (
+    BrandSettings,
+    ChannelSettings,
+    ContactSettings,
+    LedgerSettings,
+    PathSettings,
+    Settings,
+    WarehouseSettings,
+)
 from console.replay import count_notices
 from console.reporting import write
 from console.status.draft import draft_of
@@ -25,8 +35,18 @@ from incidents.silences import SilenceKind, plan
 from notifiers.effect.roll_up import roll_up
 from telemetry.time import Window
 
-STEP = timedelta(minutes=15)
 LEAD = "demo lead"
+BRAND = BrandSettings(
+    service_name="Lanternfish",
+    reply_address="help@lanternfish.example",
+    phone="+1 202 555 0143",
+    contact={"US": ContactSettings(phone="202-555-0143"), "FR": ContactSettings(phone="01 99 00 01 43")},
+)
+"""The invented service, where the settings name none. Its numbers and its domain are kept for fiction.
+
+It has no chat: the button in its mails leads to the reader's case, which the demo can show.
+"""
+LINK_SECRET = SecretStr("signs links into the demo alone, on this machine")
 MARK = ".prebuffer-demo"
 """A file that says that a folder is a demo's, and may be emptied."""
 
@@ -80,7 +100,7 @@ def demo(folder: Path, settings: Settings, make: Callable[[Path], World], progre
     with open_pipeline(inside, clock) as pipeline:
         pipeline.exclusive = True
         pipeline.ingest(world.path)
-        windows = Window(world.evaluate_from, world.end).split(STEP)
+        windows = Window(world.evaluate_from, world.end).split(settings.schedules.step)
         walk(pipeline, clock, windows, progress, deliver=True)
         found, counts = pipeline.ledger.incidents(), count_notices(pipeline.ledger)
         quality = pipeline.ledger.quality_notices()
@@ -122,7 +142,8 @@ def _make_empty(folder: Path) -> None:
 
 
 def demo_settings(settings: Settings, folder: Path) -> Settings:
-    """Return settings that keep everything inside `folder` and send no mail."""
+    """Return settings that keep everything inside `folder` and send no mail; links lead to ``prebuffer web --demo``."""
+    address = f"http://{settings.web.host}:{settings.web.port}"
     return settings.model_copy(
         update={
             "paths": PathSettings(
@@ -134,5 +155,7 @@ def demo_settings(settings: Settings, folder: Path) -> Settings:
             "warehouse": WarehouseSettings(path=folder / "warehouse.duckdb"),
             "ledger": LedgerSettings(url=f"sqlite:///{folder / 'ledger.db'}"),
             "channels": ChannelSettings(email="mailbox"),
+            "web": settings.web.model_copy(update={"public_url": address, "link_secret": LINK_SECRET}),
+            "brand": settings.brand if settings.brand.brand.name else BRAND,
         }
     )

@@ -25,7 +25,8 @@ from incidents import drills
 from incidents.drills import Drill, Score
 from telemetry.time import Window
 
-STEP = timedelta(minutes=15)
+LONGEST_STEP = timedelta(minutes=15)
+"""A drill's own step where the schedule's is longer: it would be over before it is seen."""
 CONFIG = "drill.yaml"
 _NAME = "%Y%m%d-%H%M%S"
 
@@ -64,12 +65,14 @@ def start(
     chosen = scenario or secrets.choice(sorted(FAULTS))
     inside = settings_in(settings, folder)
     seed = secrets.randbelow(2**31) if seed is None else seed
-    practice = make_practice(folder / "world", chosen, _floor(begun), seed=seed)
+    step = min(settings.schedules.step, LONGEST_STEP)
+    practice = make_practice(folder / "world", chosen, _floor(begun, step), seed=seed)
     world_clock = WorldClock(practice.now)
     with open_pipeline(inside, world_clock) as pipeline:
         pipeline.exclusive = True
         pipeline.ingest(practice.world.path)
-        walk(pipeline, world_clock, Window(practice.begin, practice.now).split(STEP), progress, deliver=True)
+        windows = Window(_floor(practice.begin, step), practice.now).split(step)
+        walk(pipeline, world_clock, windows, progress, deliver=True)
         drill = Drill(drill_id, chosen, drills.HERE, clock(), author)
         with pipeline.ledger.write() as connection:
             drills.begin(connection, drill)
@@ -105,6 +108,7 @@ def _write_config(inside: Settings, path: Path) -> None:
     path.write_text(f"# {MARK}: everything in here is invented.\n{yaml.safe_dump(document)}", encoding="utf-8")
 
 
-def _floor(moment: datetime) -> datetime:
+def _floor(moment: datetime, step: timedelta) -> datetime:
+    """Return the beginning of the window that a moment is in: windows are counted from midnight."""
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + (moment - midnight) // STEP * STEP
+    return midnight + (moment - midnight) // step * step

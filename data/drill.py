@@ -79,7 +79,7 @@ def make_practice(path: Path, scenario: str, now: datetime, *, seed: int) -> Pra
     scenario
         One of `FAULTS`.
     now
-        Aware UTC, on a whole quarter of an hour.
+        Aware UTC, at the end of a step.
     seed
         Picks the population.
     """

@@ -27,8 +27,9 @@ DEVICE_SHARES = {
 }
 HOME_DIMENSIONS = ("country", "region", "isp")
 MAX_DEVICES = 3
-FIRST_WORDS = ("Amber", "Birch", "Cobalt", "Dune", "Elder", "Fern", "Garnet", "Heron", "Ivy", "Juniper")
-SECOND_WORDS = ("Attic", "Balcony", "Cottage", "Dorm", "Flat", "Garden", "House", "Lodge", "Porch", "Room")
+FIRST_WORDS = ("Amber", "Basil", "Coral", "Dylan", "Esme", "Fern", "Gaspard", "Hazel", "Ivy", "Juniper")
+SECOND_WORDS = ("Ashgrove", "Brookmoss", "Clovermead", "Dunelark", "Elderfen", "Fernhollow", "Gorsewick", "Heronsby",
+                "Larkmere", "Reedwater")  # fmt: skip
 HOSTILE_NAMES = (
     "",
     "   ",
@@ -175,7 +176,8 @@ def subscribers_table(
 
 def _names(count: int, hostile_share: float, rng: np.random.Generator) -> list[str]:
     first, second = rng.choice(FIRST_WORDS, count), rng.choice(SECOND_WORDS, count)
-    plain = [f"{a} {b} {number}" for a, b, number in zip(first, second, rng.integers(1, 999, count), strict=True)]
+    is_short = rng.integers(1, 999, count) % 2 == 0
+    plain = [a if short else f"{a} {b}" for a, b, short in zip(first, second, is_short, strict=True)]
     hostile = cycle(HOSTILE_NAMES)
     return [
         next(hostile) if is_hostile else name

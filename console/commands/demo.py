@@ -49,7 +49,7 @@ def demo(
     else:
         _show(report)
         if folder == DEMO_FOLDER:
-            say("Console: prebuffer web --demo")
+            say("Console: prebuffer web --demo (links in the mails lead there, too)")
 
 
 def _document(report: DemoReport) -> dict[str, object]:

@@ -64,7 +64,11 @@ def web(
     """
     settings = _of_the_demo(settings_of(config)) if demo else settings_of(config)
     host, port = host or settings.web.host, settings.web.port if port is None else port
-    links = _links(settings, host, port, dev or demo)
+    if demo and not _is_loopback(host):
+        raise PipelineError(
+            f"The demo's password and links are no secret, so it is shown on this machine only, not {host}."
+        )
+    links = _links(settings, host, port, dev)
     _log_to_stderr()
     with open_ledger(settings) as ledger:
         app = make_app(settings, ledger, _demo_clock(ledger) if demo else now, links=links, docs=dev)

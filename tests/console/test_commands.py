@@ -197,13 +197,17 @@ def test_the_demo_shows_incidents_notices_report_and_mailbox(make_small, outage,
 
     steps = []
     report = demo(tmp_path / "demo", Settings(), make, lambda done, total: steps.append((done, total)))
-    assert steps == [(done, 8) for done in range(1, 9)]
+    assert steps == [(done, 12) for done in range(1, 13)]
     assert "device type streaming_stick" in [str(incident.cohort) for incident in report.incidents]
     assert report.notices["problem", "sent"] > 5
     assert report.report.exists()
     mails = list(report.mailbox.parent.glob("*.eml"))
     assert report.mailbox.exists()
     assert 0 < len(mails) <= report.notices["problem", "sent"]
+    text = mails[0].read_text()
+    assert "Lanternfish" in text
+    assert "your streaming service" not in text.lower()
+    assert "http://127.0.0.1:8400/case/" in text.replace("=\n", "")
 
 
 def test_the_demo_replaces_an_earlier_one_and_nothing_else(call, tmp_path):
@@ -259,6 +263,12 @@ def test_web_refuses_to_serve_where_links_cannot_be_signed(call, config):
     assert (code, "Links cannot be signed" in err) == (1, True)
     code, _, err = call("web", "--dev", "--host", "0.0.0.0", "--config", config)
     assert (code, "serves this machine only" in err) == (1, True)
+
+
+def test_a_digest_without_leads_says_that_nobody_gets_it(call, config):
+    for options in ([], ["--send"]):
+        code, out, err = call("digest", *options, "--config", config)
+        assert (code, "no lead is named in the setting digest.leads" in out + err) == (0, True)
 
 
 def test_what_readers_say_is_exported(answer, config, tmp_path):
