@@ -21,6 +21,7 @@ from config.settings import (
     Settings,
     WarehouseSettings,
 )
+from config.writing import write_settings
 from console.replay import count_notices
 from console.reporting import write
 from console.status.draft import draft_of
@@ -47,6 +48,7 @@ BRAND = BrandSettings(
 It has no chat: the button in its mails leads to the reader's case, which the demo can show.
 """
 LINK_SECRET = SecretStr("signs links into the demo alone, on this machine")
+CONFIG = "demo.yaml"
 MARK = ".prebuffer-demo"
 """A file that says that a folder is a demo's, and may be emptied."""
 
@@ -63,6 +65,8 @@ class DemoReport:
         How many, by kind and reason.
     report, mailbox
         Pages to open.
+    config
+        A settings file, for other commands to look at the demo with.
     quality
         Notices for ops of missing telemetry and viewers.
     """
@@ -71,6 +75,7 @@ class DemoReport:
     notices: dict[tuple[str, str], int]
     report: Path
     mailbox: Path
+    config: Path
     quality: list[QualityNotice]
 
 
@@ -105,8 +110,10 @@ def demo(folder: Path, settings: Settings, make: Callable[[Path], World], progre
         found, counts = pipeline.ledger.incidents(), count_notices(pipeline.ledger)
         quality = pipeline.ledger.quality_notices()
         _act_as_a_lead(pipeline.ledger, found, world.end)
+    # Its links are made on this machine alone, so that the file says nothing of them.
+    write_settings(inside, folder / CONFIG, "The demo: everything in here is invented.", without=["web"])
     page = write(inside, None, inside.paths.reports, world.end)
-    return DemoReport(found, counts, page, inside.paths.mailbox / "index.html", quality)
+    return DemoReport(found, counts, page, inside.paths.mailbox / "index.html", folder / CONFIG, quality)
 
 
 def _act_as_a_lead(ledger: Ledger, found: Sequence[Incident], now: datetime) -> None:

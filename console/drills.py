@@ -13,11 +13,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import yaml
-
 from config.bootstrap import open_ledger, open_pipeline
-from config.reading import SECRETS
 from config.settings import Settings
+from config.writing import write_settings
 from console.practice import MARK, score_so_far, settings_in
 from console.walk import Progress, WorldClock, walk
 from data.drill import FAULTS, make_practice
@@ -76,7 +74,7 @@ def start(
         drill = Drill(drill_id, chosen, drills.HERE, clock(), author)
         with pipeline.ledger.write() as connection:
             drills.begin(connection, drill)
-    _write_config(inside, folder / CONFIG)
+    write_settings(inside, folder / CONFIG, f"{MARK}: everything in here is invented.")
     listed = replace(drill, folder=str(folder))
     with open_ledger(settings) as ledger, ledger.write() as connection:
         drills.begin(connection, listed)
@@ -95,17 +93,6 @@ def end(settings: Settings, drill_id: str, author: str, now: datetime) -> tuple[
     with open_ledger(settings) as ledger, ledger.write() as connection:
         score = score_so_far(settings, drills.drill_of(connection, drill_id), now, over=True)
         return drills.end(connection, drill_id, author, now, score), score
-
-
-def _write_config(inside: Settings, path: Path) -> None:
-    """Write the drill's settings for every command's ``--config``; no secret is in them."""
-    document = inside.model_dump(mode="json", exclude_defaults=True)
-    for *sections, key in SECRETS.values():
-        part = document
-        for name in sections:
-            part = part.get(name, {})
-        part.pop(key, None)
-    path.write_text(f"# {MARK}: everything in here is invented.\n{yaml.safe_dump(document)}", encoding="utf-8")
 
 
 def _floor(moment: datetime, step: timedelta) -> datetime:

@@ -57,6 +57,7 @@ def _document(report: DemoReport) -> dict[str, object]:
         **outcome_document(report.incidents, report.notices, report.quality),
         "report": str(report.report),
         "mailbox": str(report.mailbox),
+        "config": str(report.config),
     }
 
 
@@ -64,3 +65,4 @@ def _show(report: DemoReport) -> None:
     outcome_tables(report.incidents, report.notices, report.quality)
     say(f"Report:  {report.report}")
     say(f"Mailbox: {report.mailbox}")
+    say(f"Others:  prebuffer measures --days 2 --until 2026-05-13 --config {report.config}")

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from config.bootstrap import open_ledger
+from config.reading import read_settings
 from config.settings import Settings
 from console.commands import COMMANDS, load
 from console.demo import demo
@@ -201,6 +203,8 @@ def test_the_demo_shows_incidents_notices_report_and_mailbox(make_small, outage,
     assert "device type streaming_stick" in [str(incident.cohort) for incident in report.incidents]
     assert report.notices["problem", "sent"] > 5
     assert report.report.exists()
+    with open_ledger(read_settings(report.config)) as ledger:
+        assert ledger.incidents() == report.incidents
     mails = list(report.mailbox.parent.glob("*.eml"))
     assert report.mailbox.exists()
     assert 0 < len(mails) <= report.notices["problem", "sent"]
