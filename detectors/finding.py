@@ -8,6 +8,11 @@ from dataclasses import dataclass
 
 from telemetry.contract import DIMENSIONS
 
+NAMES = {"isp": "internet provider", "cdn": "CDN"}
+"""Dimensions whose name in a sentence is not their own."""
+CODED = ("device_type", "content_type", "connection_type")
+"""Dimensions whose values are our own codes: their underscores are read as blanks."""
+
 
 @dataclass(frozen=True)
 class Cohort:
@@ -49,7 +54,12 @@ class Cohort:
         return json.dumps(dict(self.values), ensure_ascii=False)
 
     def __str__(self) -> str:
-        return " and ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.values) or "everyone"
+        return " and ".join(_spoken(name, value) for name, value in self.values) or "everyone"
+
+
+def _spoken(name: str, value: str) -> str:
+    shown = value.replace("_", " ") if name in CODED else value
+    return f"{NAMES.get(name, name.replace('_', ' '))} {shown}"
 
 
 @dataclass(frozen=True)

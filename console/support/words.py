@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from console.report.words import LESSONS as LESSON_KINDS
+from console.report.words import short_moment
 from incidents.reviews import ReviewVerdict
 from incidents.silences import SilenceKind
 
@@ -103,6 +105,15 @@ ACTIONS: Mapping[str, str] = {
     "drill.ended": "ended",
     "session.began": "signed in to",
     "session.ended": "signed out of",
+    "session.ended_for": "signed somebody out of",
+    "status.published": "put on the status page",
+    "status.updated": "posted an update on",
+    "status.withdrawn": "took off the status page",
+    "report.made": "made a report of",
+    "digest.sent": "mailed the digest",
+    "message.settled": "settled",
+    "preference.chosen": "recorded the choice of",
+    "preference.taken_back": "took back the choice of",
 }
 
 
@@ -117,6 +128,16 @@ def scope(code: str) -> str:
 def action(code: str) -> str:
     """Name what somebody did."""
     return ACTIONS.get(code, code.replace(".", " ").replace("_", " "))
+
+
+def particular(value: object) -> str:
+    """Say a value of the audit trail: a time as people write it, a group by its values."""
+    if isinstance(value, Mapping):
+        return ", ".join(str(it) for it in value.values())
+    if isinstance(value, str) and len(value) > len("2026-05-13"):
+        with suppress(ValueError):
+            return short_moment(datetime.fromisoformat(value))
+    return str(value)
 
 
 def verdict(code: str) -> str:

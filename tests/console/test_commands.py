@@ -200,7 +200,7 @@ def test_the_demo_shows_incidents_notices_report_and_mailbox(make_small, outage,
     steps = []
     report = demo(tmp_path / "demo", Settings(), make, lambda done, total: steps.append((done, total)))
     assert steps == [(done, 12) for done in range(1, 13)]
-    assert "device type streaming_stick" in [str(incident.cohort) for incident in report.incidents]
+    assert "device type streaming stick" in [str(incident.cohort) for incident in report.incidents]
     assert report.notices["problem", "sent"] > 5
     assert report.report.exists()
     with open_ledger(read_settings(report.config)) as ledger:

@@ -172,7 +172,10 @@ def test_two_faults_at_once_are_two_incidents(watched, plant) -> None:
     faults = plant(CDN_FAULT, 0.25, 2, stall=0.8), plant({"region": "GB-A"}, 0.25, 2, refuse=0.7)
     loop, windows = watched(*faults, hours=1.5)
     ran(loop, windows)
-    assert {str(incident.cohort) for incident in incidents(loop)} == {"isp Northnet and cdn cdn-b", "region GB-A"}
+    assert {str(incident.cohort) for incident in incidents(loop)} == {
+        "internet provider Northnet and CDN cdn-b",
+        "region GB-A",
+    }
 
 
 def test_one_household_is_nobody_elses_incident(watched, plant) -> None:

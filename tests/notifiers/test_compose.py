@@ -404,7 +404,7 @@ def test_composing_uses_nothing_but_its_arguments(composer, context):
         ({"since": None}, "Lately, your video kept pausing"),
         ({"impaired": 0, "sessions": 0}, "on your smart TV. The cause"),
         ({"impaired": 9, "sessions": 2}, "on your smart TV. The cause"),
-        ({"impaired": 3, "sessions": 3}, "This happened all 3 times you watched."),
+        ({"impaired": 3, "sessions": 3}, "This happened each of the 3 times you watched."),
         ({"impaired": 1000, "sessions": 2000}, "This happened 1,000 of the 2,000 times you watched."),
     ],
 )

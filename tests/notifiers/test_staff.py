@@ -67,7 +67,7 @@ def test_an_incident_is_told_from_a_severity_while_it_goes_on_and_again_only_if_
     assert keys(standing_now(from_severity=Severity.MINOR)) == ["incident:i-1"]
     set_incident(engine, severity="critical", affected_subscribers=1234, cohort={"isp": "Northwind"})
     (critical,) = standing_now()
-    assert critical.title == "Critical incident: isp Northwind"
+    assert critical.title == "Critical incident: internet provider Northwind"
     assert critical.text == (
         "1,234 people had stalls, the first at 09 March 12:00 UTC. Likely cause: service, probability 100%."
     )

@@ -255,6 +255,9 @@ def test_a_silence_is_planned_shown_and_ended(lead: httpx.Client) -> None:
     assert lead.post(f"/silences/{action}/end", data={"seen": "7"}).status_code == 409
     assert lead.post(f"/silences/{action}/end", data={"seen": "0"}).status_code == 303
     assert lead.post(f"/silences/{action}/end", data={"seen": "1"}).status_code == 422
+    trail = lead.get("/trail").text
+    assert "a silence</a>" in trail
+    assert "14 May 00:00" in trail
 
 
 def test_somebody_is_found_by_id_and_by_reference_and_their_case_names_no_address(lead, ledger: Ledger) -> None:
