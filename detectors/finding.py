@@ -54,10 +54,11 @@ class Cohort:
         return json.dumps(dict(self.values), ensure_ascii=False)
 
     def __str__(self) -> str:
-        return " and ".join(_spoken(name, value) for name, value in self.values) or "everyone"
+        return " and ".join(spoken(name, value) for name, value in self.values) or "everyone"
 
 
-def _spoken(name: str, value: str) -> str:
+def spoken(name: str, value: str) -> str:
+    """Name a dimension and its value in a sentence, e.g. ``internet provider Northnet``."""
     shown = value.replace("_", " ") if name in CODED else value
     return f"{NAMES.get(name, name.replace('_', ' '))} {shown}"
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.cohorts import members
-from detectors.finding import Cohort
+from detectors.finding import Cohort, spoken
 from detectors.observations import MISSING, SIGNALS, Observations, Vocabularies, slot_of
 from telemetry.contract import DIMENSIONS, Signal
 
@@ -93,5 +93,5 @@ def _place(rows: Observations, words: Vocabularies, elsewhere: Mask, cohort: Coh
         if MISSING in codes or words.dimensions[number].find(value) in codes or len(codes) > MOST_NAMED:
             continue
         texts = [words.dimensions[number].text(int(code)) for code in codes[np.argsort(-count, kind="stable")]]
-        return f"on {name.replace('_', ' ')} {' or '.join(texts)}"
+        return f"on {spoken(name, ' or '.join(texts))}"
     return "elsewhere"

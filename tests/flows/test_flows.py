@@ -110,4 +110,4 @@ def test_incidents_are_shown_latest_first(make_incident):
     shown, earlier = incident_rows([first, second])
     assert shown["state"] == "resolved 2026-03-09 03:00 UTC"
     assert earlier["state"] == "open"
-    assert earlier["cohort"] == "cdn cdn-b"
+    assert earlier["cohort"] == "CDN cdn-b"

@@ -42,22 +42,22 @@ def test_bad_sessions_on_one_network_and_good_ones_on_another(words: Vocabularie
     here = [session(1, 1, bad=True), session(2, 1, bad=True), session(3, 1)]
     there = [session(4, 0), session(4, 0, slot=ONSET + 1), session(5, 0, slot=ONSET - 50)]
     assert said(words, *here, *there) == (
-        "2 of 3 sessions on cdn cdn-b stalled.",
-        "None of 2 sessions on cdn cdn-a did.",
+        "2 of 3 sessions on CDN cdn-b stalled.",
+        "None of 2 sessions on CDN cdn-a did.",
     )
 
 
 def test_what_was_before_is_told_too_and_a_session_that_went_on_is_not_before(words: Vocabularies) -> None:
     rows = [session(1, 1, bad=True), session(1, 1, slot=ONSET - 1), session(2, 1, slot=ONSET - 40)]
     assert said(words, *rows, counts=(1, 1)) == (
-        "1 of 1 session on cdn cdn-b stalled.",
+        "1 of 1 session on CDN cdn-b stalled.",
         "None of 1 session before it began did.",
     )
 
 
 def test_bad_sessions_elsewhere_are_not_hidden(words: Vocabularies) -> None:
     assert said(words, session(1, 1, bad=True), session(2, 2, bad=True), session(3, 0), session(4, 0))[1:] == (
-        "1 of 3 sessions on cdn cdn-a or cdn-c did.",
+        "1 of 3 sessions on CDN cdn-a or cdn-c did.",
     )
 
 
