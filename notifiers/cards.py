@@ -99,7 +99,8 @@ def update_card(
     """Let a card say something else, e.g. that the problem is over; return whether it did.
 
     The same words again change nothing. A card that says something new counts as unread and unseen until it is seen
-    again; what is in `seen_time` stays, so that a follow-up mail can go by it.
+    again, however long its words were on their way; what is in `seen_time` stays, so that a follow-up mail can go by
+    it.
     """
     return bool(update_cards(connection, [(subscriber_id, card_id, card)], now))
 
@@ -116,7 +117,7 @@ def update_cards(
     cards
         For each the subscriber, its id, and what it says; see `update_card`.
     now
-        Aware UTC.
+        When it was to be said, aware UTC. A card that was looked at since changes just after that look.
 
     Returns
     -------
@@ -133,8 +134,15 @@ def update_cards(
     ]
     if new:
         connection.execute(_RAISE_HEAD, [{"whose": whose} for whose in sorted({row.subscriber_id for row, _ in new})])
-        connection.execute(_SAY, [{"of_card": row.card_id, "says": card, "at": now} for row, card in new])
+        connection.execute(
+            _SAY, [{"of_card": row.card_id, "says": card, "at": _after_looks(row, now)} for row, card in new]
+        )
     return {row.card_id: row.version + 1 for row, _ in new}
+
+
+def _after_looks(card: Row[Any], now: datetime) -> datetime:
+    looks = (card.seen_time, card.read_time)
+    return max([now, *(look + datetime.resolution for look in looks if look is not None)])
 
 
 _RAISE_HEAD = (

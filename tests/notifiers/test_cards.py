@@ -97,6 +97,18 @@ def test_a_card_that_says_something_new_is_unread_again_but_was_seen(put, read, 
     assert (card.version, card.seen_time, is_unread(card)) == (2, NOON, True)
 
 
+@pytest.mark.parametrize("mark", [Mark.SEEN, Mark.READ, Mark.ARCHIVED])
+def test_words_written_before_a_card_was_looked_at_and_come_after_are_news(put, read, write, mark) -> None:
+    """A sender was stopped, or slow: what it brings was queued before the reader looked, and is not what they saw."""
+    put("c-1")
+    write(mark_cards, "u-1", ["c-1"], mark, NOON + 5 * MINUTE)
+    write(update_card, "u-1", "c-1", {"title": "It is over"}, NOON + MINUTE)
+    write(mark_cards, "u-1", ["c-1"], Mark.RESTORED, NOON + 5 * MINUTE)
+    assert read(counts, ["u-1"]) == {"u-1": Counts(1, 1)}
+    write(mark_cards, "u-1", ["c-1"], Mark.READ, NOON + 6 * MINUTE)
+    assert read(counts, ["u-1"]) == {"u-1": Counts()}
+
+
 def test_the_same_words_again_are_no_change(put, read, write) -> None:
     put("a")
     assert not write(update_card, "u-1", "a", {"title": "It stalls"}, NOON)
