@@ -161,7 +161,7 @@ _LET_GO = update(outbox).where(_THESE, _OURS).values(UNLEASED)
 def record(connection: Connection, results: Sequence[Result], now: datetime) -> None:
     """Write down how attempts ended: a `deliveries` row for each, and each message's new state.
 
-    A message that somebody else settled meanwhile stays as it is.
+    A message that somebody else settled or began anew meanwhile stays as it is.
     """
     alone = [_alone(result, now) for result in results if len(result.bundle) == 1]
     insert_new(connection, deliveries, alone)
@@ -205,13 +205,15 @@ _TOGETHER = select(
 
 
 def _alike(results: Iterable[Result], now: datetime) -> Iterator[tuple[State, dict[str, Any]]]:
-    """Gather results into as few statements as there are states and next moments."""
-    groups: dict[tuple[State, datetime | None], list[int]] = {}
+    """Gather results into as few statements as there are states, next moments and numbers of attempts."""
+    groups: dict[tuple[State, datetime | None, int], list[int]] = {}
     for result in results:
         again = (result.next_attempt_time or now) if result.state is State.QUEUED else None
-        groups.setdefault((result.state, again), []).extend(_numbers(result.bundle))
-    for (state, again), numbers in groups.items():
-        yield state, {"numbers": numbers} | ({"settled": now} if again is None else {"again": again})
+        for message in result.bundle:
+            groups.setdefault((result.state, again, message.attempt), []).append(message.message_number)
+    for (state, again, attempt), numbers in groups.items():
+        when = {"settled": now} if again is None else {"again": again}
+        yield state, {"numbers": numbers, "attempt": attempt} | when
 
 
 def _record(state: State) -> Update:
@@ -222,7 +224,11 @@ def _record(state: State) -> Update:
     )
     return (
         update(outbox)
-        .where(_THESE, unindexed(outbox.c.state).in_([State.SENDING.value, State.UNKNOWN.value]))
+        .where(
+            _THESE,
+            unindexed(outbox.c.state).in_([State.SENDING.value, State.UNKNOWN.value]),
+            outbox.c.attempts == bindparam("attempt"),
+        )
         .values(state=state.value, **UNLEASED, **when)
     )
 

@@ -231,6 +231,19 @@ class TestSettle:
             record(connection, [Result([message], Outcome.SENT)], noon + HOUR)
         assert state_of(message.notice_id) == "sent"
 
+    @pytest.mark.parametrize("late", [Outcome.FAILED, Outcome.RETRY, Outcome.PAUSED])
+    def test_what_came_of_an_earlier_attempt_says_nothing_of_a_later_one(self, late, message, engine, noon, state_of):
+        with engine.begin() as connection:
+            sweep(connection, noon + HOUR, BOTH)
+            again = claim(connection, noon + HOUR, Lease("other"), BOTH)
+            record(connection, [Result([message], late)], noon + HOUR)
+            assert claim(connection, noon + HOUR, Lease("third"), BOTH) is None
+        assert state_of(message.notice_id) == "sending"
+        with engine.begin() as connection:
+            record(connection, [Result([again], Outcome.UNKNOWN)], noon + HOUR)
+            record(connection, [Result([message], late)], noon + HOUR)
+        assert state_of(message.notice_id) == "unknown"
+
     def test_cancelled_says_why_on_the_notice(self, message, engine, noon, state_of, notice_of):
         with engine.begin() as connection:
             cancel(connection, message.notice_id, WithheldReason.RECOVERED, noon)
