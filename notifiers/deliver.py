@@ -197,8 +197,8 @@ class _Run:
         The gates are asked again in between; those that were wanted and not begun are `waiting`, leased.
         """
         answers = self.flight.landed(1)
-        now = self.clock()
         with transaction(self.engine) as connection:
+            now = self.clock()
             self._record(connection, answers, now)
             going = within_limit(connection, [name for name in self.channels if name not in self.stopped], now)
             found = self._due(connection, going, most, now)
@@ -208,7 +208,7 @@ class _Run:
             begin(connection, _messages(first), now, self.lease)
             keep(connection, _messages(loads), now, self.lease)
         self.waiting = loads
-        self._post(first)
+        self._post(first, now)
         return sum(len(crowd.messages) for crowd in found)
 
     def _due(self, connection: Connection, channels: Sequence[ChannelName], most: int, now: datetime) -> list[Crowd]:
@@ -244,25 +244,25 @@ class _Run:
     def go_on(self) -> None:
         """Begin what waits, as hands come free; the transaction records what came back, too."""
         answers = self.flight.landed(1)
-        now = self.clock()
         some = self._next(self.waiting)
         with transaction(self.engine) as connection:
+            now = self.clock()
             self._record(connection, answers, now)
             allowed = self._allowed(connection, some, now)
             begun = begin_kept(connection, _messages(allowed), now, self.lease)
         ours = {message.message_number for message in begun}
         self.left += [message for message in _messages(some) if message.message_number not in ours]
         kept = [[[it for it in bundle if it.message_number in ours] for bundle in load] for load in allowed]
-        self._post([[bundle for bundle in load if bundle] for load in kept])
+        self._post([[bundle for bundle in load if bundle] for load in kept], now)
 
     def _next(self, loads: deque[Load]) -> list[Load]:
         """Take a load for each free hand."""
         return [loads.popleft() for _ in range(min(self.flight.free, len(loads)))]
 
-    def _post(self, loads: Sequence[Load]) -> None:
+    def _post(self, loads: Sequence[Load], begun: datetime) -> None:
         for load in loads:
             if load:
-                self.flight.post(load)
+                self.flight.post(load, begun)
 
     def land(self) -> bool:
         """Wait for what is under way and record it; return whether there was any."""

@@ -57,7 +57,7 @@ class Flight:
     clock
         What the time is.
     patience
-        How long a hand may take.
+        How long a hand may take, from when its messages were begun.
     """
 
     channels: Mapping[ChannelName, Channel]
@@ -86,13 +86,13 @@ class Flight:
         """How many hands have nothing to do."""
         return self.hands - len(self._under_way)
 
-    def post(self, load: Sequence[Bundle]) -> None:
-        """Give a free hand something to do."""
+    def post(self, load: Sequence[Bundle], begun: datetime) -> None:
+        """Give a free hand something to do, which was begun at a moment."""
         if self.hands > 1:
-            self._under_way.add(self._pool.submit(self._post, load))
+            self._under_way.add(self._pool.submit(self._post, load, begun))
             return
         done: Future[list[Answer]] = Future()
-        done.set_result(self._post(load))
+        done.set_result(self._post(load, begun))
         self._under_way.add(done)
 
     def landed(self, free: int) -> list[Answer]:
@@ -106,8 +106,8 @@ class Flight:
                 break
         return answers
 
-    def _post(self, load: Sequence[Bundle]) -> list[Answer]:
-        latest = self.clock() + self.patience
+    def _post(self, load: Sequence[Bundle], begun: datetime) -> list[Answer]:
+        latest = begun + self.patience
         return [answer for bundle in load for answer in self._in_time(bundle, latest)]
 
     def _in_time(self, bundle: Bundle, latest: datetime) -> Iterator[Answer]:

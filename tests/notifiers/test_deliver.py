@@ -288,6 +288,19 @@ class TestCrashes:
         with engine.connect() as connection:
             assert connection.scalar(select(func.count()).select_from(inbox)) == 1
 
+    def test_who_slept_past_a_lease_before_posting_does_not_post(self, put, engine, noon, states):
+        """A machine that was put to sleep just after messages were marked wakes when others have taken them for lost."""
+        put("u-1")
+        slept = []
+
+        def clock():
+            slept.extend(states().get("sending", 0) * [True])
+            return noon + HOUR if slept else noon
+
+        channel = Scripted()
+        deliver(engine, {EMAIL: channel}, clock)
+        assert (len(channel.sent), attempts(engine)) == (1, ["paused", "sent"])
+
     def test_a_mailbox_after_a_crash_is_as_after_none(self, put, engine, noon, root, tmp_path, states):
         ids = put("u-1", "u-2", "u-3")
         calm, shaken = tmp_path / "calm", tmp_path / "shaken"
