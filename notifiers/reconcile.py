@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Engine, delete, func, select
 
 from incidents.ledger.among import among
 from incidents.ledger.schema import notices, outbox, suppressions
-from incidents.ledger.store import writing
+from incidents.ledger.store import Turn, take_turns, writing
 from notifiers.address import is_deliverable, normalised
 from notifiers.channels.sendgrid import SendGridSettings, failure
 from notifiers.errors import ChannelError, ChannelPaused, RateLimited, Retryable
@@ -139,6 +139,8 @@ def reconcile(
 ) -> Reconciliation:
     """Read SendGrid's lists, compare, and write the difference in one transaction.
 
+    It takes turns with events, which write the same things in another order.
+
     Parameters
     ----------
     engine
@@ -159,6 +161,8 @@ def reconcile(
     """
     theirs = read_lists(client, settings, now, sleep)
     with engine.connect() if dry_run else writing(engine).begin() as connection:
+        if not dry_run:
+            take_turns(connection, Turn.HEARING)
         found = compare(theirs, _known(connection))
         opted_out = 0 if dry_run else _apply(connection, found, now)
     return Reconciliation(

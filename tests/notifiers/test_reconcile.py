@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
+from threading import Barrier, BrokenBarrierError
 
 import httpx
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import event, insert, select
 
 from incidents.ledger.schema import preferences, suppressions
+from incidents.ledger.store import writing
 from notifiers.channels import SendGridSettings
 from notifiers.compose import Rendered
 from notifiers.errors import ChannelPaused, RateLimited, Refused, Retryable
+from notifiers.events import apply_events
 from notifiers.outbox import enqueue
 from notifiers.reconcile import (
     GROUP,
@@ -125,6 +130,36 @@ def test_a_no_is_also_a_choice_of_the_person_we_wrote_to(
     assert {(it.subscriber_id, it.channel, it.allowed, it.changed_time) for it in rows} == {
         ("u-1", "email", False, EARLIER)
     }
+
+
+def test_the_same_no_may_come_as_an_event_meanwhile(
+    engine, sendgrid, add_incident, decide_one, trouble, person, noon, suppressed
+):
+    """Both write the choice and the suppression, in another order: neither may wait for the other for ever."""
+    add_incident()
+    decision = decide_one(trouble(), person())
+    with writing(engine).begin() as connection:
+        words = {decision.notice_id: Rendered("A subject", "<p>page</p>", "text", {})}
+        enqueue(connection, [decision], words, {"u-1": "ada@example.net"}, noon)
+    no = {"sg_event_id": "e-1", "message_id": decision.notice_id, "event": "spamreport", "timestamp": noon.timestamp()}
+    both_wrote = Barrier(2)
+
+    def meet(_connection, _cursor, statement, *_rest) -> None:
+        if statement.startswith(("INSERT INTO suppressions", "INSERT INTO preferences")):
+            with suppress(BrokenBarrierError):
+                both_wrote.wait(0.5)
+
+    def hear() -> None:
+        with writing(engine).begin() as connection:
+            apply_events(connection, [no], noon)
+
+    event.listen(engine, "after_cursor_execute", meet)
+    with ThreadPoolExecutor(2) as pool:
+        heard = pool.submit(hear)
+        read = pool.submit(reconcile, engine, sendgrid(spam_report=[row("ada@example.net")]), ACCOUNT, noon)
+        heard.result()
+        assert read.result().listed == {"spam_report": 1}
+    assert suppressed()["ada"][0] == "spam_report"
 
 
 def test_what_only_we_have_stays_but_for_what_came_from_there_and_is_no_persons_no(engine, sendgrid, suppressed, noon):
