@@ -327,18 +327,19 @@ class Pipeline:
         with self.ledger.write() as connection:
             send_approved(connection, window.end)
         with self.ledger.read() as connection:
-            troubles = self.ledger.undecided_troubles(connection)
+            found = self.ledger.undecided_troubles(connection)
             waiting = waiting_people(connection, window.end)
             cards = [] if self.writing is None else unseen(connection, self.policy, window.end)
             old = outdated(connection) if self.writing else []
             asked_for_help = new_contacts(self.warehouse.connection, connection, window.end)
-        people = {trouble.subscriber_id for trouble in troubles} | set(waiting)
+        people = {trouble.subscriber_id for trouble in found} | set(waiting)
         people |= {card.subscriber_id for card in cards}
         recipients = load_recipients(self.warehouse.connection, people)
-        base = count_subscribers(self.warehouse.connection) if self.policy.stages and troubles else 0
-        regions = load_regions(self.warehouse.connection, {trouble.subscriber_id for trouble in troubles})
+        base = count_subscribers(self.warehouse.connection) if self.policy.stages and found else 0
+        regions = load_regions(self.warehouse.connection, {trouble.subscriber_id for trouble in found})
 
         def apply(connection: Connection) -> Counts:
+            troubles = self.ledger.undecided_troubles(connection)  # as leads see them now
             save_contacts(connection, asked_for_help)
             released = release_due(connection, window.end, consents_of(people, recipients), self.policy)
             ask_for_large(connection, troubles, base, self.policy, window.end)

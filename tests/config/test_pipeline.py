@@ -7,10 +7,13 @@ import pytest
 from sqlalchemy import func, select
 
 from config.pipeline import Stage, WindowHeldError
+from config.recipients import load_recipients
 from detectors.finding import Cohort
 from incidents.ledger import leases, schema
 from incidents.ledger.leases import Lease
+from incidents.model import Cause
 from incidents.quality import Measure, QualityKind, QualityNotice
+from incidents.reviews import Particulars, ReviewVerdict, review
 from incidents.watch import Detection
 from notifiers.model import ChannelName, Policy
 from notifiers.outbox import State
@@ -56,6 +59,30 @@ def test_a_window_goes_from_events_to_queued_notices_and_then_to_mails(trouble, 
     assert len(trouble.mails()) == 2
     with trouble.ledger.read() as connection:
         assert set(connection.scalars(select(schema.notices.c.decided_time))) == {windows[0].end}
+
+
+def test_what_a_lead_says_while_people_are_looked_up_holds(trouble, windows, monkeypatch):
+    def look_up(*args):
+        incident = trouble.ledger.incidents()[0]
+        if incident.verdict.cause is Cause.SERVICE:
+            right = Particulars(cause=Cause.ISP)
+            with trouble.ledger.write() as connection:
+                review(
+                    connection,
+                    incident.incident_id,
+                    ReviewVerdict.WRONG_CAUSE,
+                    "lea",
+                    windows[0].end,
+                    seen=0,
+                    particulars=right,
+                )
+        return load_recipients(*args)
+
+    monkeypatch.setattr("config.pipeline.load_recipients", look_up)
+    with trouble.pipeline() as pipeline:
+        assert pipeline.run(windows[0])[-1].counts["sent"] == 2
+    with trouble.ledger.read() as connection:
+        assert set(connection.scalars(select(schema.notices.c.cause))) == {"isp"}
 
 
 def test_a_window_run_twice_changes_nothing(trouble, windows):
