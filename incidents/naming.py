@@ -59,7 +59,7 @@ class Search:
         """Return suspects, the one that belongs to the best account first, and that account's gain in nats.
 
         Only those are considered that hold most of the excess in the rows `keeping`, on which an incident was opened,
-        so that it does not turn into another one that has joined it.
+        so that it does not turn into another one that has joined it; nor into chance, once others explain all of it.
         """
         found = self.state.ranked(self.signal, self.first_slot, self.usable, CONSIDERED)
         if not found:
@@ -73,8 +73,10 @@ class Search:
         return [best, *(suspect for suspect in found if suspect != best)], totals[best]
 
     def _keeps(self, suspect: Suspect, keeping: Mask) -> bool:
-        held = self._excess(keeping & suspect.holds(self.state.rows.codes))
-        return held >= MOSTLY_KEPT * max(self._excess(keeping), 0.0)
+        held = keeping & suspect.holds(self.state.rows.codes)
+        if self._excess(held & self.usable) <= 0:
+            return False
+        return self._excess(held) >= MOSTLY_KEPT * max(self._excess(keeping), 0.0)
 
     def _excess(self, mine: Mask) -> float:
         numbers, rows = numbers_of(related(self.signal)), np.flatnonzero(mine)

@@ -163,11 +163,21 @@ class Step:
         else:
             return None
         signal = group[int(np.argmax(np.subtract(ranked[0].observed, ranked[0].expected)))]
+        draft = self._draft(signal, ranked[0], first - horizon, usable)
         for incident in self._open():
+            if self._is_part_of(incident, draft):
+                return self._described(replace(incident, cohort=draft.cohort), ranked)
             widened = self._widened(incident, signal, ranked[0])
             if widened is not None:
                 return widened
-        return self._opened(signal, ranked, first - horizon, usable)
+        return self._described(draft, ranked)
+
+    def _is_part_of(self, incident: Incident, draft: Incident) -> bool:
+        """Whether what was just found holds an open incident's cohort and began with it: it was named too narrowly."""
+        if draft.signal not in related(incident.signal):
+            return False
+        contained = set(draft.cohort.values) < set(incident.cohort.values)
+        return contained and abs(draft.onset_time - incident.onset_time) <= self.state.onset_slack
 
     def _people(self, group: Sequence[Signal], mine: Mask) -> list[NDArray[np.int32]]:
         """The different people struck in some rows, by signal of the group."""
@@ -195,9 +205,10 @@ class Step:
         ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
         return bool(len(ratios) and np.median(ratios) >= self.rules.least_slowdown)
 
-    def _opened(self, signal: Signal, ranked: Sequence[Suspect], first_slot: int, usable: Mask) -> Incident:
-        cohort = self._name(ranked[0])
-        draft = Incident(
+    def _draft(self, signal: Signal, suspect: Suspect, first_slot: int, usable: Mask) -> Incident:
+        """Return the incident that a suspect opens, not yet described."""
+        cohort = self._name(suspect)
+        return Incident(
             incident_id=incident_id(signal, cohort, self.now),
             signal=signal,
             cohort=cohort,
@@ -210,10 +221,9 @@ class Step:
             observed=0.0,
             expected=0.0,
             sessions=0,
-            surprise=ranked[0].gain,
+            surprise=suspect.gain,
             updated_time=self.now,
         )
-        return self._described(draft, ranked)
 
     def _name(self, suspect: Suspect) -> Cohort:
         return name_cohort(self.state.words, suspect.subset, suspect.values)

@@ -118,6 +118,26 @@ def test_an_incident_that_grows_by_a_few_at_a_time_gets_its_right_name(watched, 
     assert loop.known[opened.incident_id].cohort == Cohort.of(CDN_FAULT)
 
 
+def test_an_incident_whose_people_another_explains_keeps_its_name(watched, plant) -> None:
+    """It has nothing left to be named by: the next fault's excess is no reason to call it everyone."""
+    later = plant({"isp": "Bluewave", "cdn": "cdn-a"}, 1.5, 4, stall=0.7)
+    loop, windows = watched(plant(CDN_FAULT, 0.25, 4, stall=0.7), later, hours=2.5)
+    while not incidents(loop):
+        loop.step(windows.pop(0))
+    (opened,) = incidents(loop)
+    loop.known["inc-wider"] = replace(opened, incident_id="inc-wider", cohort=Cohort.of({"isp": "Northnet"}))
+    ran(loop, windows)
+    assert loop.known[opened.incident_id].cohort == Cohort.of(CDN_FAULT)
+
+
+@pytest.mark.parametrize("elsewhere", [0.08, 0.12])
+def test_a_fault_that_strikes_a_part_of_its_cohort_harder_is_one_incident(elsewhere: float, watched, plant) -> None:
+    faults = plant({"cdn": "cdn-b"}, 0.25, 4, stall=elsewhere), plant(CDN_FAULT, 0.25, 4, stall=0.95)
+    loop, windows = watched(*faults, seed=3, hours=3.5)
+    ran(loop, windows)
+    assert [incident.cohort for incident in incidents(loop)] == [Cohort.of({"cdn": "cdn-b"})]
+
+
 def test_the_people_struck_hear_of_it_once_and_of_its_end(story) -> None:
     loop = story[0]
     (incident,) = incidents(loop)
