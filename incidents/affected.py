@@ -40,6 +40,7 @@ class Affected:
 def affected(
     rows: Observations,
     whole: Observations,
+    onset_slot: int,
     now_us: int,
     signals: Collection[Signal],
     rule: ImpairmentRule,
@@ -59,7 +60,9 @@ def affected(
     rows
         The slices of the incident's cohort since its onset.
     whole
-        Slices among which are all of the sessions in `rows`, as far back as memory reaches: each is judged as a whole.
+        Slices among which are all of the sessions in `rows`, as far back as memory reaches.
+    onset_slot
+        The slot of the incident's onset: what was before it does not count in a session that is over.
     now_us
         Until when events are known, microseconds since 1970.
     signals
@@ -82,7 +85,8 @@ def affected(
         return []
     sessions, row_session = np.unique(rows.session, return_inverse=True)
     row_session = row_session.ravel()
-    bad = _impaired_sessions(rows, row_session, _Stalling.of(whole, sessions, now_us), signals, rule)
+    stalling = _Stalling.of(rows.take(rows.slot >= onset_slot), whole, sessions, now_us)
+    bad = _impaired_sessions(rows, row_session, stalling, signals, rule)
     owner = np.zeros(len(sessions), np.int32)
     owner[row_session] = rows.subscriber
     people, session_person = np.unique(owner, return_inverse=True)
@@ -117,21 +121,35 @@ def _guilt(
 
 @dataclass(frozen=True)
 class _Stalling:
-    """How long whole sessions stalled so far, and of how long in the end, in ms, shape (sessions,)."""
+    """How long sessions stalled in all, and the stall and time that each is judged by, in ms, shape (sessions,).
 
+    One that goes on is judged as a whole, as it will be in the end; one that is over by the part since the onset.
+    """
+
+    in_all: Array
     stalled: Array
     watched: Array
 
     @classmethod
-    def of(cls, whole: Observations, sessions: NDArray[np.int32], now_us: int) -> _Stalling:
+    def of(cls, since: Observations, whole: Observations, sessions: NDArray[np.int32], now_us: int) -> _Stalling:
         whole = whole.take(np.isin(whole.session, sessions))
-        place = np.searchsorted(sessions, whole.session)
-        stalled = np.bincount(place, whole.stalled_ms, len(sessions)).astype(float)
-        watched = np.bincount(place, whole.playing_ms, len(sessions)) + stalled
+        in_all, watched = _played(whole, sessions)
+        stalled_since, watched_since = _played(since, sessions)
         last = np.zeros(len(sessions), np.int64)
-        np.maximum.at(last, place, whole.last_us)
+        np.maximum.at(last, np.searchsorted(sessions, whole.session), whole.last_us)
         running = last >= now_us - RUNNING_US
-        return cls(stalled, watched + np.where(running, TO_COME_MS, 0))
+        return cls(
+            in_all,
+            np.where(running, in_all, stalled_since),
+            np.where(running, watched + TO_COME_MS, watched_since),
+        )
+
+
+def _played(rows: Observations, sessions: NDArray[np.int32]) -> tuple[Array, Array]:
+    """How long each session stalled, and stalled or played, in ms."""
+    place = np.searchsorted(sessions, rows.session)
+    stalled = np.bincount(place, rows.stalled_ms, len(sessions)).astype(float)
+    return stalled, np.bincount(place, rows.playing_ms, len(sessions)) + stalled
 
 
 def _impaired_sessions(
@@ -155,7 +173,7 @@ def _impaired_sessions(
         (stalled >= rule.min_session_ms)
         & (stalled > rule.min_ratio * watched)
         & (stalled > rule.own_factor * own * watched)
-        & (2 * here >= stalled)
+        & (2 * here >= stalling.in_all)
     )
     return np.asarray(bad & np.array([signal in signals for signal in SIGNALS]), dtype=bool)
 

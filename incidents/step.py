@@ -365,6 +365,7 @@ class Step:
         return affected(
             own,
             every,
+            slot_of(incident.onset_time),
             int(self.now.timestamp() * 1e6),
             raised_signals(self.state, incident, related(incident.signal)),
             self.rules.impairment,

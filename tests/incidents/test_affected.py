@@ -26,11 +26,12 @@ def found_in(
     sure: float = 1.0,
     least: float = 0.6,
     whole: Observations | None = None,
+    onset_slot: int = 0,
     now_us: int = LATER,
 ) -> list[Affected]:
     """Who is affected if every impairment is the fault's with probability `sure`."""
     certain = np.full((1, len(rows), len(SIGNALS)), sure)
-    return affected(rows, whole or rows, now_us, signals, RULE, certain, least, known)
+    return affected(rows, whole or rows, onset_slot, now_us, signals, RULE, certain, least, known)
 
 
 def one(*rows: dict[str, Any]) -> Affected:
@@ -86,6 +87,14 @@ def test_stalls_before_the_incident_are_not_its_own() -> None:
     assert found_in(slices(since), whole=slices(before, since)) == []
 
 
+def test_what_went_well_before_the_incident_does_not_count_once_the_session_is_over() -> None:
+    well = [{"session": 1, "slot": slot} for slot in range(20)]
+    rows = slices(*well, {"session": 1, "slot": 20, "stalled_ms": 20_000, "bad": {Signal.BUFFERING}})
+    assert found_in(rows) == []
+    assert len(found_in(rows, onset_slot=20)) == 1
+    assert found_in(rows, onset_slot=20, now_us=int(rows.last_us.max())) == []
+
+
 def test_stalls_that_are_usual_for_a_person_are_none() -> None:
     assert found_in(slices(STALLED | {"own_ratio": 0.05})) == []
 
@@ -126,7 +135,7 @@ def test_a_session_that_was_probably_bad_by_chance_is_no_trouble() -> None:
 def test_whose_bad_session_may_be_either_faults_hears_of_the_likelier_one() -> None:
     rows = slices(FAILED)
     of = lambda *shares: np.array([np.full((1, len(SIGNALS)), share) for share in shares])  # noqa: E731
-    tell = lambda blame, told=(): affected(rows, rows, LATER, ALL, RULE, blame, 0.7, (), told)  # noqa: E731
+    tell = lambda blame, told=(): affected(rows, rows, 0, LATER, ALL, RULE, blame, 0.7, (), told)  # noqa: E731
     assert len(tell(of(0.5, 0.4))) == 1
     assert tell(of(0.4, 0.5)) == []
     assert tell(of(0.5, 0.1)) == []
