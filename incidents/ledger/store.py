@@ -182,11 +182,12 @@ class Ledger:
         return self._incidents(query)
 
     def save_incidents(self, connection: Connection, incidents: Sequence[Incident]) -> None:
-        """Insert or replace incidents by their id; what leads ruled on them stands."""
+        """Insert or replace incidents by their id; what leads ruled on them stands, and what they merged and parted."""
         known = rulings(connection, (incident.incident_id for incident in incidents))
         incidents = [ruled(incident, known.get(incident.incident_id, NO_RULING)) for incident in incidents]
         after_targets = sorted(incidents, key=lambda incident: incident.merged_into is not None)
-        self._upsert(connection, schema.incidents, [incident_row(incident) for incident in after_targets])
+        rows = [incident_row(incident) for incident in after_targets]
+        self._upsert(connection, schema.incidents, rows, keep=("merged_into",))
 
     def save_troubles(self, connection: Connection, troubles: Sequence[Trouble], found_time: datetime) -> None:
         """Insert troubles, or bring undecided ones up to date; what was decided on stays as it was.

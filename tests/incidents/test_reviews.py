@@ -231,6 +231,15 @@ def test_incidents_are_merged_and_parted(ledger):
     assert [it.incident_id for it in ledger.incidents()] == ["inc-1", "inc-2"]
 
 
+def test_what_is_parted_while_a_step_looks_stays_parted(ledger):
+    say(ledger, ReviewVerdict.MERGE, "inc-2", other="inc-1")
+    (seen,) = [it for it in ledger.incidents(merged=True) if it.incident_id == "inc-2"]
+    say(ledger, ReviewVerdict.SPLIT, "inc-1", other="inc-2")
+    with ledger.write() as connection:
+        ledger.save_incidents(connection, [seen])
+    assert ledger.incident("inc-2").merged_into is None
+
+
 @pytest.mark.parametrize(
     ("verdict", "particulars", "sentence"),
     [
