@@ -91,7 +91,7 @@ _DUE = (
         notices.c.withheld_reason.is_(None),
         unstopped("now"),
     )
-    .order_by(outbox.c.next_attempt_time, outbox.c.body_key)
+    .order_by(outbox.c.next_attempt_time, outbox.c.body_key, outbox.c.message_number)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True, of=outbox)
 )

@@ -30,7 +30,7 @@ from notifiers.model import (
     WithheldReason,
 )
 from notifiers.outbox import Stage, State
-from notifiers.preferences import category_of
+from notifiers.preferences import SHARED_CAUSES, category_of
 from telemetry.contract import Signal
 from telemetry.time import Window
 
@@ -263,15 +263,21 @@ class Standing:
     def _heard(self, now: datetime) -> tuple[PastNotice, ...]:
         """What its person has heard but for this: of what is on its way, the notice decided first goes first.
 
-        What is on its way is heard today, on whichever day it was decided.
+        A home is not blamed beside a wide fault, whichever was decided first. What is on its way is heard today, on
+        whichever day it was decided.
         """
         rows = self.known.past.get(self.subscriber_id, ())
         place = next(((row.decided_time, row.notice_id) for row in rows if row.notice_id == self.notice_id), None)
         if place is None:
             return ()
         others = (row for row in rows if row.notice_id != self.notice_id and row.withheld_reason is None)
-        ahead = (row for row in others if row.state in HEARD or (row.decided_time, row.notice_id) < place)
+        ahead = (row for row in others if self._yields_to(row) or (row.decided_time, row.notice_id) < place)
         return tuple(replace(past_notice(row), told_time=_told_time(row, now)) for row in ahead)
+
+    def _yields_to(self, row: Row[Any]) -> bool:
+        """Whether a notice is heard, or is about a wide fault while this one blames the home."""
+        blames_home = Cause(self.row.cause) is Cause.HOUSEHOLD
+        return row.state in HEARD or (blames_home and Cause(row.cause) in SHARED_CAUSES)
 
     def wait(self, now: datetime, policy: Policy) -> Closed | None:
         """Return what puts a wanted message off, and until when; None if it may go now."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from incidents.ledger import schema
 from incidents.ledger.store import Ledger
@@ -333,6 +334,16 @@ def news_of_a_part_and_of_the_whole_wait(it: Story) -> None:
     it.policy = replace(it.policy, max_per_incident=1)
 
 
+def a_wide_fault_is_found_before_she_hears_of_her_home(it: Story) -> None:
+    it.policy = replace(it.policy, incident_gap=HOUR)
+    it.strikes(None, ANN, cause=Cause.HOUSEHOLD)
+    it.passes(minutes=1)
+    with it.ledger.write() as connection:
+        connection.execute(update(schema.outbox).values(next_attempt_time=it.now + MINUTE))
+    it.strikes(it.opened(), ANN)
+    it.passes(minutes=1)
+
+
 def staff_say_no(it: Story) -> None:
     it.policy = replace(it.policy, staged_people=2, stages=(0.99,))
     incident = it.opened()
@@ -396,6 +407,7 @@ AT_SENDING = [
     ("holdout", more_are_held_out, "held out"),
     ("told_recently", two_wait_and_one_is_enough(own_gap=9 * HOUR), "told recently"),
     ("frequency_cap", two_wait_and_one_is_enough(max_per_day=1), "cap of the day"),
+    ("told_recently", a_wide_fault_is_found_before_she_hears_of_her_home, "told recently"),
     ("frequency_cap", news_of_a_part_and_of_the_whole_wait, "cap of the incident"),
     ("rollout_refused awaiting_approval", staff_say_no, "not their turn"),
     ("seen", she_sees_the_card, "seen"),
