@@ -141,7 +141,7 @@ def update_cards(
 
 
 def _after_looks(card: Row[Any], now: datetime) -> datetime:
-    looks = (card.seen_time, card.read_time)
+    looks: tuple[datetime | None, ...] = (card.seen_time, card.read_time)
     return max([now, *(look + datetime.resolution for look in looks if look is not None)])
 
 

@@ -289,7 +289,7 @@ class TestCrashes:
             assert connection.scalar(select(func.count()).select_from(inbox)) == 1
 
     def test_who_slept_past_a_lease_before_posting_does_not_post(self, put, engine, noon, states):
-        """A machine that was put to sleep just after messages were marked wakes when others have taken them for lost."""
+        """A machine that slept just after messages were marked wakes when others have taken them for lost."""
         put("u-1")
         slept = []
 
