@@ -54,7 +54,8 @@ FromOption = Annotated[
         "--from",
         parser=_reader(parse_moment),
         metavar="TIME",
-        help="Start, in UTC; a week after the first day begins if absent. What came before is history.",
+        help="Start, in UTC; if absent a week after the first day begins, in a shorter world a day after, in one of a "
+        "day its beginning. What came before is history.",
         show_default=False,
     ),
 ]

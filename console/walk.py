@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from config.pipeline import Pipeline, PipelineError
 from telemetry.time import Window
 
-HISTORY = timedelta(days=7)
-"""What comes before a replay's first step, unless it is told: a week, so that each hour of it was seen."""
+HISTORIES = (timedelta(days=7), timedelta(days=1), timedelta(0))
+"""What comes before a replay's first step, unless it is told: a week, so that each hour of it was seen; in a world that
+is shorter a day, by which what is usual is learnt; in one of a day nothing."""
 Progress = Callable[[int, int], None]
 """Called with the steps done and all steps."""
 
@@ -34,7 +35,7 @@ def span_of(received: Window | None, start: datetime | None, end: datetime | Non
     received
         From when to when the world's events were received; None if it has none.
     start
-        Asked for; else a week after the first day begins.
+        Asked for; else a week after the first day begins, or what a shorter world has; see `HISTORIES`.
     end
         Asked for; else the end of the events, rounded up to a whole step.
     step
@@ -47,7 +48,8 @@ def span_of(received: Window | None, start: datetime | None, end: datetime | Non
     """
     if received is None:
         raise PipelineError("The world holds no playback events that can be trusted.")
-    first = start or _midnight(received.start) + HISTORY
+    begun = _midnight(received.start)
+    first = start or next(begun + history for history in HISTORIES if begun + history < received.end)
     last = end or first + -(-(received.end - first) // step) * step
     if last <= first:
         raise PipelineError(f"Nothing is left to replay between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC.")

@@ -42,9 +42,13 @@ def test_a_world_without_events_cannot_be_walked():
         span_of(None, None, None, STEP)
 
 
-def test_a_world_shorter_than_its_history_cannot_be_walked():
-    with pytest.raises(PipelineError, match="Nothing is left to replay"):
-        span_of(Window(at("2026-03-02"), at("2026-03-04")), None, None, STEP)
+@pytest.mark.parametrize(
+    ("end", "first"), [("2026-03-09T00:20", "2026-03-09"), ("2026-03-09", "2026-03-03"), ("2026-03-03", "2026-03-02")]
+)
+def test_a_shorter_world_has_a_day_of_history_and_one_of_a_day_none(end, first):
+    span = span_of(Window(at("2026-03-02T09:00"), at(end)), None, None, STEP)
+    assert span.start == at(first)
+    assert at(end) <= span.end < at(end) + STEP
 
 
 def test_an_end_before_the_start_is_refused():
