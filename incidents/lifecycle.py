@@ -76,33 +76,34 @@ def recovery_evidence(observed: Array, expected: Array, exposures: Array, persis
 
     A CUSUM on the log likelihood ratio of the usual rate against a good part of the incident's own while it lasted,
     over its buckets in order: every exposure that goes well adds what it tells against the fault, every impairment
-    takes back (Page 1954; Lorden 1971).
+    takes back (Page 1954; Lorden 1971). Each kind of exposure has rates of its own: where most sessions fail as they
+    start, an hour that one plays on tells little.
 
     Parameters
     ----------
     observed, expected
-        Impairments seen and due in each bucket since the onset, shape (buckets,).
+        Impairments seen and due in each bucket since the onset, by kind of exposure, shape (buckets, kinds).
     exposures
-        Chances to be impaired in each bucket.
+        Chances to be impaired, likewise.
     persistence
         The share of the incident's mean rate (0 to 1) that counts as "still going on".
     """
-    struck = np.flatnonzero(observed)
+    struck = np.flatnonzero(observed.any(axis=1))
     lasted = int(struck[-1]) + 1 if len(struck) else len(observed)
-    chances = max(float(exposures[:lasted].sum()), 1.0)
-    usual = min(max(float(expected[:lasted].sum()) / chances, 1e-6), 0.3)
-    faulty = min(max(persistence * float(observed.sum()) / chances, 2 * usual), 0.9)
+    chances = np.maximum(exposures[:lasted].sum(axis=0), 1.0)
+    usual = np.clip(expected[:lasted].sum(axis=0) / chances, 1e-6, 0.3)
+    faulty = np.minimum(np.maximum(persistence * observed.sum(axis=0) / chances, 2 * usual), 0.9)
     good, bad = np.log((1 - usual) / (1 - faulty)), np.log(faulty / usual)
     evidence = 0.0
-    for seen, tried in zip(observed, exposures, strict=True):
-        evidence = max(0.0, evidence + good * max(tried - seen, 0) - bad * seen)
-    return float(evidence)
+    for told in np.maximum(exposures - observed, 0) @ good - observed @ bad:
+        evidence = max(0.0, evidence + float(told))
+    return evidence
 
 
 def is_over(observed: Array, expected: Array, exposures: Array, rule: LifecycleRule) -> bool:
     """Return whether the fault may be declared over; see `recovery_evidence`."""
     last = slice(len(observed) - rule.quiet_buckets, None)
-    quiet = bool(np.all(observed[last] <= np.maximum(1.0, 2 * expected[last])))
+    quiet = bool(np.all(observed[last].sum(axis=1) <= np.maximum(1.0, 2 * expected[last].sum(axis=1))))
     return quiet and recovery_evidence(observed, expected, exposures, rule.persistence) >= rule.recovered_nats
 
 

@@ -243,7 +243,8 @@ class Step:
         if self._is_dark(incident):
             return self._described(incident, ())
         seen, due, exposures = self._buckets(incident)
-        if is_over(seen, due, exposures, self.rules.lifecycle) or self._is_gone(incident, seen, exposures):
+        gone = self._is_gone(incident, seen.sum(axis=1), exposures.sum(axis=1))
+        if gone or is_over(seen, due, exposures, self.rules.lifecycle):
             return self._described(replace(incident, resolved_time=self.now), ())
         if is_settled(self.now - incident.detected_time, incident.observed, incident.expected, self.rules.lifecycle):
             return self._described(replace(incident, resolved_time=self.now, settled=True), ())
@@ -259,15 +260,19 @@ class Step:
         )
 
     def _buckets(self, incident: Incident) -> tuple[Array, Array, Array]:
-        """Impairments seen and due, and exposures, by quarter-hour since the onset or as far as memory reaches."""
+        """Impairments seen and due, and exposures, by quarter-hour since the onset or as far as memory reaches.
+
+        Apart for slices in which a session goes on and in which one is asked for, shape (buckets, 2).
+        """
         number, rows = SIGNALS.index(incident.signal), self.state.rows
         mine = rows.take(self.state.inside(rows, incident) & rows.exposed[:, number])
         last = self.last_slot // SLOTS_PER_BUCKET
         first = max(self.state.first_slot(incident) // SLOTS_PER_BUCKET, last - self.rules.memory_buckets)
-        place, count = np.clip(mine.slot // SLOTS_PER_BUCKET - first, 0, last - first), last - first + 1
-        seen = np.bincount(place, mine.bad[:, number], count)
-        due = np.bincount(place, self.state.recent.model.usual(mine)[:, number], count)
-        return seen.astype(float), due.astype(float), np.bincount(place, minlength=count).astype(float)
+        count, asked = last - first + 1, mine.exposed[:, SIGNALS.index(Signal.ACCESS)]
+        place = 2 * np.clip(mine.slot // SLOTS_PER_BUCKET - first, 0, count - 1) + asked
+        numbers = (mine.bad[:, number], self.state.recent.model.usual(mine)[:, number], np.ones(len(mine)))
+        seen, due, exposures = (np.bincount(place, of, 2 * count).reshape(-1, 2).astype(float) for of in numbers)
+        return seen, due, exposures
 
     def _is_gone(self, incident: Incident, seen: Array, exposures: Array) -> bool:
         """Whether nobody is left in the cohort, though everybody else is there: only versions and titles go."""

@@ -31,14 +31,18 @@ RATE = 0.03
 few = settings(max_examples=60, deadline=None)
 
 
+def of_one_kind(*numbers: float) -> np.ndarray:
+    return np.array(numbers, dtype=float)[:, np.newaxis]
+
+
 def over(*seen: float, tried: float = TRIED) -> bool:
-    observed, exposures = np.array(seen), np.full(len(seen), tried)
+    observed, exposures = of_one_kind(*seen), np.full((len(seen), 1), tried)
     return is_over(observed, exposures * RATE, exposures, RULE)
 
 
 def evidence(*seen: float, tried: float = TRIED) -> float:
-    exposures = np.full(len(seen), tried)
-    return recovery_evidence(np.array(seen), exposures * RATE, exposures, RULE.persistence)
+    exposures = np.full((len(seen), 1), tried)
+    return recovery_evidence(of_one_kind(*seen), exposures * RATE, exposures, RULE.persistence)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +60,18 @@ def test_a_fault_is_over_when_playback_is_well(seen: tuple[float, ...], ended: b
 
 
 def test_silence_is_no_recovery() -> None:
-    exposures = np.array([TRIED, TRIED, 0, 0, 0, 0])
-    assert not is_over(np.array([20.0, 20, 0, 0, 0, 0]), exposures * RATE, exposures, RULE)
+    exposures = of_one_kind(TRIED, TRIED, 0, 0, 0, 0)
+    assert not is_over(of_one_kind(20, 20, 0, 0, 0, 0), exposures * RATE, exposures, RULE)
+
+
+def test_where_sessions_fail_as_they_start_one_that_plays_on_tells_little() -> None:
+    going_on = np.full(9, 20.0)
+    asked = np.array([9.0, 9, 9, 9, 9, 2, 2, 2, 2])
+    failed = np.array([4.0, 4, 4, 4, 4, 0, 0, 0, 0])
+    observed, exposures = np.stack([0 * going_on, failed], 1), np.stack([going_on, asked], 1)
+    assert not is_over(observed, exposures * RATE / 10, exposures, RULE)
+    together = [it.sum(axis=1, keepdims=True) for it in (observed, exposures)]
+    assert is_over(together[0], together[1] * RATE / 10, together[1], RULE)
 
 
 def test_where_few_watch_recovery_takes_longer() -> None:
@@ -70,8 +84,8 @@ def test_where_few_watch_recovery_takes_longer() -> None:
 @given(st.lists(st.integers(0, 40), min_size=2, max_size=12))
 def test_evidence_is_never_negative_and_a_good_bucket_never_lowers_it(seen: list[int]) -> None:
     assert evidence(*seen) >= 0
-    exposures = np.full(len(seen) + 1, TRIED)
-    assert recovery_evidence(np.array([*seen, 0.0]), exposures * RATE, exposures, RULE.persistence) >= 0
+    exposures = np.full((len(seen) + 1, 1), TRIED)
+    assert recovery_evidence(of_one_kind(*seen, 0.0), exposures * RATE, exposures, RULE.persistence) >= 0
 
 
 @few
@@ -81,7 +95,7 @@ def test_a_struck_bucket_is_never_a_recovery(seen: list[int]) -> None:
 
 
 def test_nothing_known_is_not_over() -> None:
-    none = np.zeros(1)
+    none = np.zeros((1, 1))
     assert not is_over(none, none, none, RULE)
 
 
