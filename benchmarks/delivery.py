@@ -43,7 +43,7 @@ from notifiers.decide import decide
 from notifiers.deliver import BATCH, deliver
 from notifiers.history import load_history
 from notifiers.model import ChannelName, Recipient
-from notifiers.outbox import Lease, Message, Outcome, Words, enqueue, stored
+from notifiers.outbox import Lease, Message, Outcome, State, Words, enqueue, stored
 from notifiers.sharing import Sharing
 from telemetry.contract import Signal
 
@@ -197,6 +197,9 @@ def prepared(url: str, history: int = 0) -> Ledger:
     ledger = Ledger(url)
     if history:
         make(ledger, Size(max(history // NOTICES_AN_INCIDENT, 1), history))
+        waiting = outbox.c.state == State.QUEUED.value
+        with ledger.write() as connection:
+            connection.execute(update(outbox).where(waiting).values(state=State.SENT.value))
     return ledger
 
 
