@@ -67,6 +67,8 @@ class DemoReport:
         Pages to open.
     config
         A settings file, for other commands to look at the demo with.
+    shown
+        From when to when it was walked.
     quality
         Notices for ops of missing telemetry and viewers.
     """
@@ -76,6 +78,7 @@ class DemoReport:
     report: Path
     mailbox: Path
     config: Path
+    shown: Window
     quality: list[QualityNotice]
 
 
@@ -105,15 +108,15 @@ def demo(folder: Path, settings: Settings, make: Callable[[Path], World], progre
     with open_pipeline(inside, clock) as pipeline:
         pipeline.exclusive = True
         pipeline.ingest(world.path)
-        windows = Window(world.evaluate_from, world.end).split(settings.schedules.step)
-        walk(pipeline, clock, windows, progress, deliver=True)
+        shown = Window(world.evaluate_from, world.end)
+        walk(pipeline, clock, shown.split(settings.schedules.step), progress, deliver=True)
         found, counts = pipeline.ledger.incidents(), count_notices(pipeline.ledger)
         quality = pipeline.ledger.quality_notices()
         _act_as_a_lead(pipeline.ledger, found, world.end)
     # Its links are made on this machine alone, so that the file says nothing of them.
     write_settings(inside, folder / CONFIG, "The demo: everything in here is invented.", without=["web"])
     page = write(inside, None, inside.paths.reports, world.end)
-    return DemoReport(found, counts, page, inside.paths.mailbox / "index.html", folder / CONFIG, quality)
+    return DemoReport(found, counts, page, inside.paths.mailbox / "index.html", folder / CONFIG, shown, quality)
 
 
 def _act_as_a_lead(ledger: Ledger, found: Sequence[Incident], now: datetime) -> None:

@@ -65,4 +65,5 @@ def _show(report: DemoReport) -> None:
     outcome_tables(report.incidents, report.notices, report.quality)
     say(f"Report:  {report.report}")
     say(f"Mailbox: {report.mailbox}")
-    say(f"Others:  prebuffer measures --days 2 --until 2026-05-13 --config {report.config}")
+    days = (report.shown.end - report.shown.start).days
+    say(f"Others:  prebuffer measures --days {days} --until {report.shown.end:%Y-%m-%d} --config {report.config}")
